@@ -162,7 +162,7 @@ fn check_iccid(text: &[u8]) -> Result<(), DeviceIdError> {
             doubled / 10 + doubled % 10
         })
         .sum();
-    if sum % 10 == 0 {
+    if sum.is_multiple_of(10) {
         Ok(())
     } else {
         Err(DeviceIdError::IccidLuhn)
