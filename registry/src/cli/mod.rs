@@ -1,0 +1,115 @@
+//! The command line: parses, builds, runs.
+//!
+//! Commands for a registry that is running go through its HTTPS door, like anybody's. When none is
+//! running in the directory, operators' commands open it themselves and give the same commands to
+//! the same service.
+
+mod account;
+mod ask;
+mod device;
+mod https;
+mod initialise;
+mod print;
+mod serve;
+mod zone;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+pub use https::{HttpsClient, HttpsError};
+pub(crate) use zone::bind_trust_anchors;
+
+use crate::directory::Directory;
+
+/// The IoT device registry: signs devices' certificates and publishes their fingerprints in the
+/// DNS, so that anybody can check a device with one query.
+#[derive(Parser)]
+#[command(name = "iot-registry", version)]
+struct Arguments {
+    /// Directory of the registry: configuration, keys, database.
+    #[arg(
+        long,
+        global = true,
+        env = "IOT_REGISTRY_DIR",
+        default_value = "iot-registry-data"
+    )]
+    dir: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a new registry: keys, trust roots, configuration.
+    Init(initialise::InitArguments),
+    /// Run the registry; makes one with the defaults in an empty directory.
+    Serve(serve::ServeArguments),
+    /// Play the whole story in one process and stay up for exploring.
+    Demo(crate::demo::DemoArguments),
+    /// Accounts of operators and service providers.
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// Register, look up, hold, release and delete devices.
+    #[command(subcommand)]
+    Device(device::DeviceCommand),
+    /// The published zone.
+    #[command(subcommand)]
+    Zone(zone::ZoneCommand),
+}
+
+/// Parses the arguments and runs the command.
+///
+/// Exit code 0 on success, 1 when the command failed, 2 for wrong arguments.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    log_to_standard_error(matches!(arguments.command, Command::Serve(_)));
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&anyhow::Error::new(error)),
+    };
+    match runtime.block_on(dispatch(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+async fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
+    let directory = Directory::new(arguments.dir);
+    match arguments.command {
+        Command::Init(command) => initialise::run(&directory, &command),
+        Command::Serve(command) => serve::run(&directory, &command).await,
+        Command::Demo(command) => crate::demo::run(&command).await,
+        Command::Account(command) => account::run(&directory, &command).await,
+        Command::Device(command) => device::run(&directory, &command).await,
+        Command::Zone(command) => zone::run(&directory, &command).await,
+    }
+}
+
+#[allow(clippy::print_stderr)] // the program's own error message
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("iot-registry: {error:#}");
+    ExitCode::FAILURE
+}
+
+/// Logs what `RUST_LOG` says; otherwise warnings, and for a server also the events of our own
+/// crates.
+fn log_to_standard_error(server: bool) {
+    let filter = if server {
+        "warn,iot_registry=info,iot_dns_zone=info,iot_epp_api=info"
+    } else {
+        "warn"
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+}

@@ -1,0 +1,49 @@
+//! `iot-registry serve`
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::initialise;
+use crate::directory::Directory;
+use crate::start::Running;
+
+#[derive(Args)]
+pub(super) struct ServeArguments {
+    /// Refuse an empty directory instead of making a registry with the defaults in it.
+    #[arg(long)]
+    no_init: bool,
+}
+
+pub(super) async fn run(directory: &Directory, arguments: &ServeArguments) -> anyhow::Result<()> {
+    if !directory.is_initialised() && !arguments.no_init {
+        initialise::run_with_defaults(directory)?;
+    }
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let running = Running::start(directory).await?;
+    let listen = &running.listen;
+    println!(
+        "zone {} serial {}",
+        running.core.config.zone.apex,
+        running.core.serial()
+    );
+    println!("DNS  {}", addresses(&listen.dns));
+    println!("DoT  {}", addresses(&listen.dot));
+    println!("DoH  {}", addresses(&listen.doh));
+    println!("API  https://{}", listen.api);
+    println!("ready");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    running.stop().await;
+    Ok(())
+}
+
+fn addresses(list: &[std::net::SocketAddr]) -> String {
+    list.iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(" ")
+}

@@ -1,0 +1,126 @@
+//! `iot-registry zone dump|ds|check|rebuild`
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::{Subcommand, ValueEnum};
+use iot_dns_zone::ZoneKeys;
+use iot_epp_api::{Command, Reply};
+use iot_identity::ZoneName;
+
+use super::ask::DoorArguments;
+use crate::config::Config;
+use crate::directory::{self, Directory};
+
+#[derive(Subcommand)]
+pub(super) enum ZoneCommand {
+    /// The signed zone as a master file.
+    Dump {
+        /// Write it to this file instead of showing it.
+        #[arg(long)]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        door: DoorArguments,
+    },
+    /// DS record for the parent zone, which is also the trust anchor for verifiers.
+    Ds {
+        /// ds, dnskey (the key itself), or bind (a trust-anchors statement, for delv).
+        #[arg(long, value_enum, default_value_t = AnchorFormat::Ds)]
+        format: AnchorFormat,
+    },
+    /// Verify every signature and compare the zone with the database.
+    Check {
+        #[command(flatten)]
+        door: DoorArguments,
+    },
+    /// After the loss of a newer database: publish what this one says, above every serial that was
+    /// published. Devices that were withdrawn meanwhile can become active again.
+    Rebuild,
+}
+
+/// How a trust anchor is written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum AnchorFormat {
+    /// DS record (RFC 4034 §5.3).
+    Ds,
+    /// DNSKEY record (RFC 4034 §2.2).
+    Dnskey,
+    /// `trust-anchors` statement of BIND, delv and nothing else.
+    Bind,
+}
+
+pub(super) async fn run(directory: &Directory, command: &ZoneCommand) -> anyhow::Result<()> {
+    match command {
+        ZoneCommand::Dump { out, door } => dump(directory, out.as_deref(), door).await,
+        ZoneCommand::Ds { format } => ds(directory, *format),
+        ZoneCommand::Check { door } => check(directory, door).await,
+        ZoneCommand::Rebuild => {
+            let serial = crate::start::rebuild(directory).await?;
+            println!("the zone was rebuilt from the database with serial {serial}");
+            Ok(())
+        }
+    }
+}
+
+async fn dump(
+    directory: &Directory,
+    out: Option<&std::path::Path>,
+    door: &DoorArguments,
+) -> anyhow::Result<()> {
+    let Reply::ZoneText(text) = door.ask_as_operator(directory, Command::ZoneDump).await? else {
+        bail!("unexpected answer");
+    };
+    match out {
+        Some(path) => directory::write_public(path, text.as_bytes())?,
+        None => print!("{text}"),
+    }
+    Ok(())
+}
+
+fn ds(directory: &Directory, format: AnchorFormat) -> anyhow::Result<()> {
+    let config = Config::load(directory)?;
+    let keys = ZoneKeys::load(&directory.zone())?;
+    let apex = &config.zone.apex;
+    match format {
+        AnchorFormat::Ds => println!("{}", keys.ds_presentation(apex)),
+        AnchorFormat::Dnskey => println!("{}", keys.dnskey_presentation(apex)),
+        AnchorFormat::Bind => print!("{}", bind_trust_anchors(&keys, apex)),
+    }
+    Ok(())
+}
+
+/// A `trust-anchors` statement with the zone's DS.
+pub(crate) fn bind_trust_anchors(keys: &ZoneKeys, apex: &ZoneName) -> String {
+    // "<owner> [ttl] IN DS <tag> <algorithm> <digest type> <digest>"
+    let record = keys.ds_presentation(apex);
+    let fields: Vec<&str> = record
+        .split_ascii_whitespace()
+        .skip_while(|field| *field != "DS")
+        .collect();
+    let [_, tag, algorithm, digest_type, digest @ ..] = fields.as_slice() else {
+        return String::new();
+    };
+    let digest = digest.concat();
+    format!(
+        "trust-anchors {{\n    {apex}. static-ds {tag} {algorithm} {digest_type} \"{digest}\";\n}};\n"
+    )
+}
+
+async fn check(directory: &Directory, door: &DoorArguments) -> anyhow::Result<()> {
+    let Reply::ZoneReport(report) = door.ask_as_operator(directory, Command::ZoneCheck).await?
+    else {
+        bail!("unexpected answer");
+    };
+    println!(
+        "zone {} serial {}: {} device names, {} signatures verified",
+        report.zone, report.serial, report.device_names, report.signatures_verified
+    );
+    for finding in &report.findings {
+        println!("finding: {finding}");
+    }
+    if !report.findings.is_empty() {
+        bail!("{} findings", report.findings.len());
+    }
+    println!("the zone equals the database; nothing is wrong");
+    Ok(())
+}

@@ -1,0 +1,363 @@
+//! Configuration: the file as written, and the values after checking.
+//!
+//! `init` writes `registry.toml` with every field explained; a field that is unknown or wrong stops
+//! the start with a sentence that names it.
+
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+
+use iot_dns_zone::{Profile, StaticRecords, ZoneConfig};
+use iot_identity::ZoneName;
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::ca::VALIDITY_SECS_DEFAULT;
+use crate::directory::{self, Directory, DirectoryError};
+
+/// Longest life of a device certificate that may be configured, in days.
+const VALIDITY_DAYS_MAX: u32 = 20 * 365;
+
+/// Why the configuration is refused.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The file is not what it should be.
+    #[error("registry.toml: {0}")]
+    File(String),
+    /// The static records file.
+    #[error("static.zone: {0}")]
+    StaticRecords(String),
+}
+
+/// `registry.toml`, version 1, as written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    version: u32,
+    zone: ZoneName,
+    profile: String,
+    name_servers: Vec<String>,
+    contact: String,
+    #[serde(default)]
+    environment: Environment,
+    listen: ListenFile,
+    #[serde(default)]
+    certificate: CertificateFile,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListenFile {
+    dns: Vec<SocketAddr>,
+    dot: Vec<SocketAddr>,
+    doh: Vec<SocketAddr>,
+    api: SocketAddr,
+    api_origin: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CertificateFile {
+    validity_days: Option<u32>,
+}
+
+/// What this registry is used for; told to clients that ask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// Real devices.
+    Production,
+    /// Trials by accounts.
+    Test,
+    /// Work on the registry itself.
+    #[default]
+    Development,
+}
+
+impl Environment {
+    /// The word in configuration and documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Production => "production",
+            Self::Test => "test",
+            Self::Development => "development",
+        }
+    }
+}
+
+/// Where the registry listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// DNS over UDP and TCP.
+    pub dns: Vec<SocketAddr>,
+    /// DNS over TLS (RFC 7858).
+    pub dot: Vec<SocketAddr>,
+    /// DNS over HTTPS (RFC 8484).
+    pub doh: Vec<SocketAddr>,
+    /// The JSON door.
+    pub api: SocketAddr,
+}
+
+impl Listen {
+    /// The development ports on the loopback address.
+    pub fn development() -> Self {
+        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Self {
+            dns: vec![local(5300)],
+            dot: vec![local(8853)],
+            doh: vec![local(8444)],
+            api: local(8443),
+        }
+    }
+
+    /// Any free ports on the loopback address; one port for DNS over both UDP and TCP.
+    pub fn any_port() -> Self {
+        let local = SocketAddr::from(([127, 0, 0, 1], 0));
+        let both = || {
+            let tcp = TcpListener::bind(local).and_then(|socket| socket.local_addr());
+            tcp.and_then(|address| UdpSocket::bind(address).map(|_| address))
+        };
+        let dns = (0..100).find_map(|_| both().ok()).unwrap_or(local);
+        Self {
+            dns: vec![dns],
+            dot: vec![local],
+            doh: vec![local],
+            api: local,
+        }
+    }
+}
+
+/// The configuration after checking.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The zone and its static records.
+    pub zone: ZoneConfig,
+    /// Addresses.
+    pub listen: Listen,
+    /// Scheme and authority under which clients reach the JSON door, when it is not its address.
+    pub api_origin: Option<String>,
+    /// What this registry is used for.
+    pub environment: Environment,
+    /// Life of a device certificate.
+    pub certificate_validity_secs: u64,
+}
+
+impl Config {
+    /// Reads and checks `registry.toml` and `zone/static.zone`.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming file and field.
+    pub fn load(directory: &Directory) -> Result<Self, ConfigError> {
+        let text = read_text(directory::read_public(&directory.config())?)?;
+        let statics = read_text(directory::read_public(&directory.static_records())?)?;
+        Self::parse(&text, &statics)
+    }
+
+    /// Checks the two files' texts.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn parse(text: &str, static_records: &str) -> Result<Self, ConfigError> {
+        let file_error = |error: &dyn std::fmt::Display| ConfigError::File(error.to_string());
+        let file: ConfigFile = toml::from_str(text).map_err(|error| file_error(&error))?;
+        if file.version != 1 {
+            return Err(file_error(&format!(
+                "version {} is unknown; this is 1",
+                file.version
+            )));
+        }
+        let profile: Profile = file.profile.parse().map_err(|error| file_error(&error))?;
+        let static_records = StaticRecords::parse(static_records, &file.zone)
+            .map_err(|error| ConfigError::StaticRecords(error.to_string()))?;
+        let zone = ZoneConfig {
+            apex: file.zone,
+            profile,
+            name_servers: file.name_servers,
+            contact: file.contact,
+            static_records,
+        };
+        zone.validate().map_err(|error| file_error(&error))?;
+        let validity_secs = match file.certificate.validity_days {
+            None => VALIDITY_SECS_DEFAULT,
+            Some(days @ 1..=VALIDITY_DAYS_MAX) => u64::from(days) * 24 * 3600,
+            Some(days) => {
+                return Err(file_error(&format!(
+                    "certificate.validity_days is {days}; 1 to {VALIDITY_DAYS_MAX} are possible"
+                )));
+            }
+        };
+        let ListenFile {
+            dns,
+            dot,
+            doh,
+            api,
+            api_origin,
+        } = file.listen;
+        let listen = Listen { dns, dot, doh, api };
+        Ok(Self {
+            zone,
+            listen,
+            api_origin,
+            environment: file.environment,
+            certificate_validity_secs: validity_secs,
+        })
+    }
+}
+
+fn read_text(octets: Vec<u8>) -> Result<String, ConfigError> {
+    String::from_utf8(octets).map_err(|_| ConfigError::File("it is not UTF-8 text".to_owned()))
+}
+
+/// What `init` is told; becomes the text of the two files.
+#[derive(Clone, Debug)]
+pub struct InitialConfig {
+    /// The zone.
+    pub zone: ZoneName,
+    /// Its profile.
+    pub profile: Profile,
+    /// Host names of its name servers; `ns1.<zone>` when empty.
+    pub name_servers: Vec<String>,
+    /// Responsible mailbox; `hostmaster@<zone>` when absent.
+    pub contact: Option<String>,
+    /// Addresses.
+    pub listen: Listen,
+}
+
+impl InitialConfig {
+    /// Host names of the name servers.
+    pub fn name_servers(&self) -> Vec<String> {
+        if self.name_servers.is_empty() {
+            return vec![format!("ns1.{}", self.zone)];
+        }
+        self.name_servers.clone()
+    }
+
+    /// Text of `registry.toml`.
+    pub fn config_text(&self) -> String {
+        let zone = &self.zone;
+        let contact = self
+            .contact
+            .clone()
+            .unwrap_or_else(|| format!("hostmaster@{zone}"));
+        let list = |addresses: &[SocketAddr]| {
+            let quoted: Vec<String> = addresses.iter().map(|a| format!("\"{a}\"")).collect();
+            quoted.join(", ")
+        };
+        let name_servers: Vec<String> = self
+            .name_servers()
+            .iter()
+            .map(|name| format!("\"{name}\""))
+            .collect();
+        format!(
+            "# Configuration of the device registry. Changes take effect at the next start.\n\
+             version = 1\n\
+             \n\
+             # The zone that is published; it cannot be changed once devices are registered.\n\
+             zone = \"{zone}\"\n\
+             # How long answers can be believed: strict, standard, fleet or archive.\n\
+             profile = \"{profile}\"\n\
+             # Host names of the name servers, the primary first. Those inside the zone need their\n\
+             # addresses in zone/static.zone.\n\
+             name_servers = [{name_servers}]\n\
+             # Mailbox of the people responsible (SOA RNAME).\n\
+             contact = \"{contact}\"\n\
+             # production, test or development; told to clients that ask.\n\
+             environment = \"development\"\n\
+             \n\
+             [listen]\n\
+             # DNS over UDP and TCP, over TLS (RFC 7858), over HTTPS (RFC 8484).\n\
+             dns = [{dns}]\n\
+             dot = [{dot}]\n\
+             doh = [{doh}]\n\
+             # The JSON door for accounts, and how clients reach it when not by that address.\n\
+             api = \"{api}\"\n\
+             # api_origin = \"https://registry.example:8443\"\n\
+             \n\
+             [certificate]\n\
+             # Days that a device's certificate is valid; never past the issuing CA.\n\
+             validity_days = {days}\n",
+            profile = self.profile,
+            name_servers = name_servers.join(", "),
+            dns = list(&self.listen.dns),
+            dot = list(&self.listen.dot),
+            doh = list(&self.listen.doh),
+            api = self.listen.api,
+            days = VALIDITY_SECS_DEFAULT / (24 * 3600),
+        )
+    }
+
+    /// Text of `zone/static.zone`: the address of each name server inside the zone.
+    pub fn static_records_text(&self) -> String {
+        let address = self
+            .listen
+            .dns
+            .first()
+            .map_or([127, 0, 0, 1].into(), SocketAddr::ip);
+        let kind = if address.is_ipv4() { "A" } else { "AAAA" };
+        let mut text = String::from(
+            "; Records beside the devices: addresses of the name servers, TLSA of the DoT service,\n\
+             ; CAA, TXT, HTTPS. No wildcards, aliases or delegations. One record a line.\n",
+        );
+        for name in self.name_servers() {
+            let name = name.trim_end_matches('.').to_ascii_lowercase();
+            if name.ends_with(&format!(".{}", self.zone)) {
+                text.push_str(&format!("{name}. {kind} {address}\n"));
+            }
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn initial() -> InitialConfig {
+        InitialConfig {
+            zone: ZoneName::parse("iotregistry.example").unwrap(),
+            profile: Profile::Standard,
+            name_servers: Vec::new(),
+            contact: None,
+            listen: Listen::development(),
+        }
+    }
+
+    #[test]
+    fn what_init_writes_reads_back_as_the_defaults() {
+        let initial = initial();
+        let config = Config::parse(&initial.config_text(), &initial.static_records_text()).unwrap();
+        assert_eq!(config.listen, Listen::development());
+        assert_eq!(config.zone.profile, Profile::Standard);
+        assert_eq!(config.zone.name_servers, ["ns1.iotregistry.example"]);
+        assert_eq!(config.certificate_validity_secs, VALIDITY_SECS_DEFAULT);
+    }
+
+    #[test]
+    fn unknown_and_wrong_fields_are_named() {
+        let initial = initial();
+        let statics = initial.static_records_text();
+        let refuse = |from: &str, to: &str| {
+            let text = initial.config_text();
+            assert!(text.contains(from));
+            Config::parse(&text.replace(from, to), &statics)
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(refuse("contact", "kontact").contains("kontact"));
+        assert!(refuse("version = 1", "version = 2").contains("version 2"));
+        assert!(refuse("\"standard\"", "\"forever\"").contains("forever"));
+        assert!(refuse("validity_days = 1825", "validity_days = 0").contains("validity_days"));
+        assert!(
+            refuse(
+                "iotregistry.example\"\n",
+                "a.name.that.is.much.too.long\"\n"
+            )
+            .contains("26")
+        );
+        let missing = Config::parse(&initial.config_text(), "")
+            .unwrap_err()
+            .to_string();
+        assert!(missing.contains("ns1.iotregistry.example"), "{missing}");
+    }
+}

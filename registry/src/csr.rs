@@ -1,0 +1,363 @@
+//! Accepting a certificate signing request (PKCS#10, RFC 2986): the list of refusals.
+//!
+//! From an accepted request only the public key is ever used. Names, usages and validity of the
+//! certificate come from the registry's own record of the device, so a request that asks for
+//! something else is refused rather than silently answered differently.
+
+use iot_identity::{DeviceId, OwnerName, ZoneName};
+use ring::{digest, signature};
+use thiserror::Error;
+use x509_parser::certification_request::X509CertificationRequest;
+use x509_parser::cri_attributes::ParsedCriAttribute;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::oid_registry::{
+    OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521,
+    OID_PKCS1_RSAENCRYPTION, OID_SIG_ECDSA_WITH_SHA256, OID_SIG_ED25519,
+};
+use x509_parser::prelude::FromDer;
+use x509_parser::x509::SubjectPublicKeyInfo;
+
+use crate::der;
+
+/// Largest request, in octets, whether DER or PEM. A P-256 request has about 300.
+pub const CSR_OCTETS_MAX: usize = 16 * 1024;
+
+/// Octets of an uncompressed P-256 point (SEC 1 §2.3.3).
+pub const POINT_OCTETS: usize = 65;
+
+/// A request whose sender holds the private key, and which asks for nothing we would not give.
+///
+/// Only [`accept`] makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcceptedCsr {
+    point: [u8; POINT_OCTETS],
+}
+
+impl AcceptedCsr {
+    /// The public key: an uncompressed point on P-256.
+    pub fn point(&self) -> &[u8; POINT_OCTETS] {
+        &self.point
+    }
+
+    /// SHA-256 of the point: how the registry recognises a key that it has seen.
+    pub fn key_hash(&self) -> [u8; 32] {
+        key_hash(&self.point)
+    }
+}
+
+/// SHA-256 of an uncompressed point.
+pub fn key_hash(point: &[u8]) -> [u8; 32] {
+    let hash = digest::digest(&digest::SHA256, point);
+    hash.as_ref().try_into().expect("SHA-256 has 32 octets")
+}
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CsrError {
+    /// Over [`CSR_OCTETS_MAX`].
+    #[error("the CSR has {octets} octets; at most {CSR_OCTETS_MAX} are accepted")]
+    TooLarge {
+        /// Octets sent.
+        octets: usize,
+    },
+    /// Text that is not exactly one PEM block of a CSR.
+    #[error(
+        "the CSR must be DER, or one PEM block '-----BEGIN CERTIFICATE REQUEST-----' with nothing before or behind it: {reason}"
+    )]
+    Pem {
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// Not a PKCS#10 request in DER.
+    #[error(
+        "the CSR is not a PKCS#10 CertificationRequest in DER; make it with 'openssl req -new'"
+    )]
+    Der,
+    /// Another kind of key.
+    #[error(
+        "the key in the CSR is {found}; devices have P-256 keys: make it with 'openssl ecparam -name prime256v1 -genkey'"
+    )]
+    Key {
+        /// Kind of key found.
+        found: &'static str,
+    },
+    /// The point is compressed, not on the curve or at infinity.
+    #[error("the public key in the CSR is not an uncompressed point on P-256")]
+    Point,
+    /// Another signature algorithm.
+    #[error("the CSR must be signed with ECDSA and SHA-256")]
+    SignatureAlgorithm,
+    /// The signature does not verify: no proof of possession.
+    #[error(
+        "the CSR's signature does not fit its key, so it proves nothing about who holds the key"
+    )]
+    ProofOfPossession,
+    /// Basic constraints with CA:TRUE, or key usages of an authority.
+    #[error("the CSR asks to become a certification authority; devices are none")]
+    AsksForAuthority,
+    /// A subject alternative name other than a name of this device.
+    #[error(
+        "the CSR asks for the subject alternative name {name}; leave names out, the registry sets <slot>.{device_id}.{zone}"
+    )]
+    ForeignName {
+        /// The name asked for.
+        name: String,
+        /// The device that is being registered.
+        device_id: DeviceId,
+        /// The registry's zone.
+        zone: ZoneName,
+    },
+    /// The common name is another device's.
+    #[error("the CSR's common name {common_name:?} is not that of device {device_id}")]
+    OtherDevice {
+        /// The common name.
+        common_name: String,
+        /// The device that is being registered.
+        device_id: DeviceId,
+    },
+    /// Control or direction characters in the subject.
+    #[error("the CSR's subject contains control or direction characters")]
+    Subject,
+    /// Any other extension or attribute.
+    #[error("the CSR asks for {what}, which the registry does not grant; make it without")]
+    NotGranted {
+        /// What was asked for.
+        what: String,
+    },
+}
+
+/// Accepts a request for a credential of `device_id`.
+///
+/// `octets` are DER or one PEM block.
+///
+/// # Errors
+/// The first reason to refuse it; see [`CsrError`].
+pub fn accept(
+    octets: &[u8],
+    device_id: DeviceId,
+    zone: &ZoneName,
+) -> Result<AcceptedCsr, CsrError> {
+    if octets.len() > CSR_OCTETS_MAX {
+        return Err(CsrError::TooLarge {
+            octets: octets.len(),
+        });
+    }
+    let decoded;
+    let der = if octets.first() == Some(&0x30) {
+        octets
+    } else {
+        decoded = decode_pem(octets)?;
+        &decoded
+    };
+    if !der::is_one_strict_value(der) {
+        return Err(CsrError::Der);
+    }
+    let (rest, request) = X509CertificationRequest::from_der(der).map_err(|_| CsrError::Der)?;
+    let info = &request.certification_request_info;
+    if !rest.is_empty() || info.version.0 != 0 {
+        return Err(CsrError::Der);
+    }
+    let point = p256_point(&info.subject_pki)?;
+    check_signature(&request, &point)?;
+    check_subject(&request, device_id, zone)?;
+    check_attributes(&request, device_id, zone)?;
+    Ok(AcceptedCsr { point })
+}
+
+/// Exactly one block, nothing around it but white space.
+fn decode_pem(octets: &[u8]) -> Result<Vec<u8>, CsrError> {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    let refuse = |reason| Err(CsrError::Pem { reason });
+    let Ok(text) = std::str::from_utf8(octets) else {
+        return refuse("it is neither DER nor text");
+    };
+    if text.matches("-----BEGIN ").count() > 1 {
+        return refuse("it has more than one block");
+    }
+    let text = text.trim_matches(|c: char| c.is_ascii_whitespace());
+    let body = [
+        (
+            "-----BEGIN CERTIFICATE REQUEST-----",
+            "-----END CERTIFICATE REQUEST-----",
+        ),
+        (
+            "-----BEGIN NEW CERTIFICATE REQUEST-----",
+            "-----END NEW CERTIFICATE REQUEST-----",
+        ),
+    ]
+    .into_iter()
+    .find_map(|(begin, end)| text.strip_prefix(begin)?.strip_suffix(end));
+    let Some(body) = body else {
+        return refuse("it does not begin and end with those lines");
+    };
+    let body: String = body.split_ascii_whitespace().collect();
+    STANDARD
+        .decode(body)
+        .or_else(|_| refuse("what is between the lines is not base64"))
+}
+
+/// The public key, which must be named-curve P-256 and uncompressed.
+fn p256_point(key: &SubjectPublicKeyInfo<'_>) -> Result<[u8; POINT_OCTETS], CsrError> {
+    let refuse = |found| Err(CsrError::Key { found });
+    let algorithm = &key.algorithm;
+    if algorithm.algorithm == OID_PKCS1_RSAENCRYPTION {
+        return refuse("RSA");
+    }
+    if algorithm.algorithm == OID_SIG_ED25519 {
+        return refuse("Ed25519");
+    }
+    if algorithm.algorithm != OID_KEY_TYPE_EC_PUBLIC_KEY {
+        return refuse("of an unknown type");
+    }
+    let curve = algorithm
+        .parameters
+        .as_ref()
+        .and_then(|parameters| parameters.as_oid().ok());
+    match curve {
+        Some(curve) if curve == OID_EC_P256 => {}
+        Some(curve) if curve == OID_NIST_EC_P384 => return refuse("on the curve P-384"),
+        Some(curve) if curve == OID_NIST_EC_P521 => return refuse("on the curve P-521"),
+        Some(_) => return refuse("on another curve"),
+        None => return refuse("on a curve given by explicit parameters"),
+    }
+    let bits = &key.subject_public_key;
+    match <[u8; POINT_OCTETS]>::try_from(bits.data.as_ref()) {
+        Ok(point) if bits.unused_bits == 0 && point[0] == 0x04 => Ok(point),
+        _ => Err(CsrError::Point),
+    }
+}
+
+/// Proof of possession: the key signed this very request.
+fn check_signature(request: &X509CertificationRequest<'_>, point: &[u8]) -> Result<(), CsrError> {
+    let algorithm = &request.signature_algorithm;
+    if algorithm.algorithm != OID_SIG_ECDSA_WITH_SHA256 || algorithm.parameters.is_some() {
+        return Err(CsrError::SignatureAlgorithm);
+    }
+    // Verification also refuses points that are not on the curve.
+    signature::UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_ASN1, point)
+        .verify(
+            request.certification_request_info.raw,
+            &request.signature_value.data,
+        )
+        .map_err(|_| CsrError::ProofOfPossession)
+}
+
+/// The subject is not used, but it must not name somebody else.
+fn check_subject(
+    request: &X509CertificationRequest<'_>,
+    device_id: DeviceId,
+    zone: &ZoneName,
+) -> Result<(), CsrError> {
+    for attribute in request.certification_request_info.subject.iter_attributes() {
+        let text = attribute.as_str().map_err(|_| CsrError::Subject)?;
+        if text.chars().any(is_control_or_direction) {
+            return Err(CsrError::Subject);
+        }
+    }
+    for attribute in request
+        .certification_request_info
+        .subject
+        .iter_common_name()
+    {
+        let common_name = attribute.as_str().map_err(|_| CsrError::Subject)?;
+        if names_another_device(common_name, device_id, zone) {
+            return Err(CsrError::OtherDevice {
+                common_name: common_name.to_owned(),
+                device_id,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn is_control_or_direction(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// A text that is a device id, or the owner name of one, which is not `device_id` in `zone`.
+fn names_another_device(text: &str, device_id: DeviceId, zone: &ZoneName) -> bool {
+    match (DeviceId::parse(text), OwnerName::parse_in_any_zone(text)) {
+        (Ok(named), _) => named != device_id,
+        (_, Ok(owner)) => owner.device_id() != device_id || owner.zone() != zone,
+        _ => false,
+    }
+}
+
+fn check_attributes(
+    request: &X509CertificationRequest<'_>,
+    device_id: DeviceId,
+    zone: &ZoneName,
+) -> Result<(), CsrError> {
+    for attribute in request.certification_request_info.iter_attributes() {
+        match attribute.parsed_attribute() {
+            ParsedCriAttribute::ExtensionRequest(requested) => {
+                for extension in &requested.extensions {
+                    let granted = check_extension(extension.parsed_extension(), device_id, zone)?;
+                    if !granted {
+                        let what = format!("the extension {}", extension.oid);
+                        return Err(CsrError::NotGranted { what });
+                    }
+                }
+            }
+            _ => {
+                let what = format!("the attribute {}", attribute.oid);
+                return Err(CsrError::NotGranted { what });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether what an extension asks for is what every device gets anyway.
+fn check_extension(
+    extension: &ParsedExtension<'_>,
+    device_id: DeviceId,
+    zone: &ZoneName,
+) -> Result<bool, CsrError> {
+    match extension {
+        ParsedExtension::BasicConstraints(constraints) if constraints.ca => {
+            Err(CsrError::AsksForAuthority)
+        }
+        ParsedExtension::BasicConstraints(_) => Ok(true),
+        ParsedExtension::KeyUsage(usage) if usage.key_cert_sign() || usage.crl_sign() => {
+            Err(CsrError::AsksForAuthority)
+        }
+        ParsedExtension::KeyUsage(usage) => Ok(usage.digital_signature()),
+        ParsedExtension::ExtendedKeyUsage(usage) => Ok(usage.client_auth
+            && !(usage.any || usage.server_auth || usage.code_signing || usage.email_protection)
+            && !(usage.time_stamping || usage.ocsp_signing || !usage.other.is_empty())),
+        ParsedExtension::SubjectKeyIdentifier(_) => Ok(true),
+        ParsedExtension::SubjectAlternativeName(names) => {
+            for name in &names.general_names {
+                check_alternative_name(name, device_id, zone)?;
+            }
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}
+
+fn check_alternative_name(
+    name: &GeneralName<'_>,
+    device_id: DeviceId,
+    zone: &ZoneName,
+) -> Result<(), CsrError> {
+    let own = match name {
+        GeneralName::DNSName(name) => {
+            OwnerName::parse(name, zone).is_ok_and(|owner| owner.device_id() == device_id)
+        }
+        _ => false,
+    };
+    if own {
+        return Ok(());
+    }
+    let name = name.to_string().escape_debug().to_string();
+    Err(CsrError::ForeignName {
+        name,
+        device_id,
+        zone: zone.clone(),
+    })
+}

@@ -1,0 +1,7 @@
+//! The registry's program: see `iot-registry --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    iot_registry::cli::run()
+}

@@ -1,0 +1,84 @@
+//! The zone itself, for the registry's operators.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use iot_dns_zone::Snapshot;
+use iot_epp_api::{Problem, Reply, ResultCode, ZoneReport};
+use iot_identity::Publication;
+
+use super::{Service, store_problem};
+use crate::clock::unix_now;
+use crate::store::ZoneEntry;
+
+/// RR type number of RRSIG (RFC 4034).
+const TYPE_RRSIG: u16 = 46;
+/// Attempts at catching database and zone at the same journal row, and the wait for each.
+const SAME_ROW_ATTEMPTS: u32 = 20;
+const SAME_ROW_PATIENCE: Duration = Duration::from_millis(250);
+
+impl Service {
+    /// The whole zone in presentation form.
+    pub(super) fn zone_dump(&self) -> Result<Reply, Problem> {
+        let snapshot = self.publisher().reader().snapshot();
+        let mut text = Vec::new();
+        let dumped = tokio::task::block_in_place(|| iot_dns_zone::dump(&snapshot, &mut text));
+        match (dumped, String::from_utf8(text)) {
+            (Ok(()), Ok(text)) => Ok(Reply::ZoneText(text)),
+            _ => Err(Problem::new(
+                ResultCode::CommandFailed,
+                "the zone could not be written out",
+            )),
+        }
+    }
+
+    /// Verifies every signature of the zone and compares it with the database.
+    pub(super) async fn zone_check(&self) -> Result<Reply, Problem> {
+        let (snapshot, entries) = self.zone_and_database().await?;
+        let listed = entries
+            .into_iter()
+            .filter(|entry| entry.publication != Publication::Absent)
+            .map(|entry| (entry.device_id, entry.slot, entry.publication));
+        let (findings, signatures) = tokio::task::block_in_place(|| {
+            let findings =
+                iot_dns_zone::check(snapshot.apex(), snapshot.records(), listed, unix_now());
+            let signatures = snapshot
+                .records()
+                .filter(|record| record.record_type == TYPE_RRSIG)
+                .count();
+            (findings, signatures)
+        });
+        Ok(Reply::ZoneReport(ZoneReport {
+            zone: snapshot.apex().clone(),
+            serial: snapshot.serial(),
+            device_names: snapshot.device_names() as u64,
+            signatures_verified: signatures as u64,
+            findings: findings.iter().map(ToString::to_string).collect(),
+        }))
+    }
+
+    /// The zone and the database's idea of it, at the same journal row.
+    async fn zone_and_database(&self) -> Result<(Arc<Snapshot>, Vec<ZoneEntry>), Problem> {
+        for _ in 0..SAME_ROW_ATTEMPTS {
+            let (head, entries) = self
+                .store()
+                .zone_entries(unix_now())
+                .await
+                .map_err(store_problem)?;
+            let snapshot = self.publisher().reader().snapshot();
+            if snapshot.applied() == head {
+                return Ok((snapshot, entries));
+            }
+            let _ = self.publisher().wait(head, SAME_ROW_PATIENCE).await;
+            let snapshot = self.publisher().reader().snapshot();
+            if snapshot.applied() == head {
+                return Ok((snapshot, entries));
+            }
+        }
+        Err(Problem::new(
+            ResultCode::CommandFailed,
+            "the zone is changing too fast to be compared with the database; try again",
+        )
+        .retry_after(5))
+    }
+}

@@ -1,0 +1,169 @@
+//! The database: the truth from which the zone is derived. SQLite through sqlx.
+//!
+//! - [`Store`]: opening, and reading outside of transactions.
+//! - `writer`: one task that commits what has queued up as one transaction.
+//! - `registration`, `transition`, `publication`, `accounts`, `start`: the steps of such a
+//!   transaction, one file for each part of the write order.
+//! - `rows`: rows to values.
+
+mod accounts;
+mod publication;
+mod reading;
+mod registration;
+mod rows;
+mod start;
+mod transition;
+mod writer;
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Connection, SqliteConnection};
+use thiserror::Error;
+
+pub use accounts::{AccountRow, CreateAccount, DisableAccount, IssueToken};
+pub use publication::{Published, Quarantined, RaiseCeiling, RecordPublished, RecordQuarantined};
+pub use reading::{JournalRow, ZoneEntry};
+pub use registration::{Complete, Completed, Reserve, Reserved};
+pub use start::{Opened, StartUp};
+pub use transition::{Expire, Transit, Transited};
+pub use writer::{Step, Writer};
+
+/// First SQLite version without the WAL-reset corruption bug (3.51.3, March 2026).
+const SQLITE_VERSION_MIN: i32 = 3_051_003;
+/// Connections that read beside the one that writes.
+const READERS: u32 = 4;
+
+/// Who asked for a change, and how: part of every audit row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Name of the account.
+    pub account: String,
+    /// Name of the door.
+    pub door: &'static str,
+    /// Verb of the command.
+    pub verb: &'static str,
+    /// The client's transaction id, when it gave one.
+    pub client_transaction_id: Option<String>,
+    /// Ours.
+    pub server_transaction_id: String,
+    /// Digest of the command's content.
+    pub digest: [u8; 32],
+}
+
+/// Why the database did not do it.
+#[derive(Clone, Debug, Error)]
+pub enum StoreError {
+    /// The library in use corrupts data.
+    #[error("SQLite {found} has the WAL-reset bug; {SQLITE_VERSION_MIN} or later is needed")]
+    SqliteVersion {
+        /// Version number of the library.
+        found: i32,
+    },
+    /// The file belongs to another zone.
+    #[error("the database belongs to the zone {found}, the configuration says {expected}")]
+    OtherZone {
+        /// Zone in the database.
+        found: String,
+        /// Zone in the configuration.
+        expected: String,
+    },
+    /// A row that no version of this program writes.
+    #[error("the database contains what no registry wrote: {0}")]
+    Corrupt(String),
+    /// The account may not act any more.
+    #[error("the account {0} is disabled or unknown")]
+    AccountDisabled(String),
+    /// Durability is in doubt; the process must end, recovery is the next start.
+    #[error("the database could not make a commit durable: {0}")]
+    Durability(String),
+    /// The writer has stopped.
+    #[error("the registry is stopping")]
+    Stopped,
+    /// Anything else that SQLite says.
+    #[error("database: {0}")]
+    Sql(String),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Sql(error.to_string())
+    }
+}
+
+/// The open database.
+#[derive(Clone)]
+pub struct Store {
+    readers: SqlitePool,
+    writer: Writer,
+}
+
+impl Store {
+    /// Opens or makes the database, brings its schema up to date and starts the writer.
+    ///
+    /// The caller holds the directory's lock.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::from_str("sqlite://")?
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // WAL with FULL: a commit is durable when COMMIT returns.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(5));
+        let mut connection = SqliteConnection::connect_with(&options).await?;
+        check_version(&mut connection).await?;
+        sqlx::migrate!("migrations/sqlite")
+            .run(&mut connection)
+            .await
+            .map_err(|error| StoreError::Sql(error.to_string()))?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_with(options.read_only(true).create_if_missing(false))
+            .await?;
+        Ok(Self {
+            readers,
+            writer: Writer::spawn(connection),
+        })
+    }
+
+    /// Runs a step in the next group transaction and returns once it is durable.
+    ///
+    /// # Errors
+    /// What the step or the commit says; then nothing of the step is in the database.
+    pub async fn commit<S: Step>(&self, step: S) -> Result<S::Output, StoreError> {
+        self.writer.commit(step).await
+    }
+
+    fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// Finishes what is queued and closes the file.
+    pub async fn close(self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+async fn check_version(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let version: String = sqlx::query_scalar("SELECT sqlite_version()")
+        .fetch_one(connection)
+        .await?;
+    let mut parts = version
+        .split('.')
+        .map(|part| part.parse::<i32>().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0);
+    let found = next() * 1_000_000 + next() * 1_000 + next();
+    if found < SQLITE_VERSION_MIN {
+        return Err(StoreError::SqliteVersion { found });
+    }
+    Ok(())
+}

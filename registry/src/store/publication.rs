@@ -1,0 +1,126 @@
+//! What the publisher writes back: ceilings before it signs, results after it published.
+
+use async_trait::async_trait;
+use iot_identity::{DeviceId, Slot};
+use sqlx::SqliteConnection;
+
+use super::rows::sql_time;
+use super::{Step, StoreError};
+
+/// Raises what the zone may reach; durable before the zone goes there.
+#[derive(Debug)]
+pub struct RaiseCeiling {
+    /// SOA serial that may not be passed (RFC 1982).
+    pub serial: u32,
+    /// Expiration that no signature may pass.
+    pub expiration: u32,
+}
+
+#[async_trait]
+impl Step for RaiseCeiling {
+    type Output = ();
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        // The expiration ceiling also answers "what may be replayed until when", so it never falls.
+        sqlx::query(
+            "UPDATE registry SET serial_ceiling = ?,
+                    expiration_ceiling = max(expiration_ceiling, ?) WHERE id = 1",
+        )
+        .bind(i64::from(self.serial))
+        .bind(i64::from(self.expiration))
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}
+
+/// One journal row that is now visible in the zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The journal row.
+    pub seq: u64,
+    /// The device.
+    pub device_id: DeviceId,
+    /// The credential.
+    pub slot: Slot,
+    /// SOA serial of the version that shows it.
+    pub serial: u32,
+    /// When that version became visible.
+    pub at: u64,
+    /// Latest expiration of a released signature that says otherwise, if there is one.
+    pub believed_until: Option<u32>,
+    /// Latest expiration of a released signature over CERT or TLSA at this name.
+    pub released_until: Option<u32>,
+}
+
+/// Writes down what was published.
+#[derive(Debug)]
+pub struct RecordPublished {
+    /// The rows.
+    pub published: Vec<Published>,
+}
+
+#[async_trait]
+impl Step for RecordPublished {
+    type Output = ();
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        for row in &self.published {
+            sqlx::query(
+                "UPDATE journal SET published_serial = ?, published_at = ?, believed_until = ?
+                 WHERE seq = ?",
+            )
+            .bind(i64::from(row.serial))
+            .bind(sql_time(row.at))
+            .bind(row.believed_until.map(i64::from))
+            .bind(sql_time(row.seq))
+            .execute(&mut *connection)
+            .await?;
+            let Some(released_until) = row.released_until else {
+                continue;
+            };
+            sqlx::query(
+                "UPDATE credential SET released_until = max(coalesce(released_until, 0), ?)
+                 WHERE device_id = ? AND slot = ?",
+            )
+            .bind(i64::from(released_until))
+            .bind(row.device_id.as_str())
+            .bind(i64::from(row.slot.get()))
+            .execute(&mut *connection)
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+/// A journal row that the gate refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantined {
+    /// The journal row.
+    pub seq: u64,
+    /// What the gate said.
+    pub reason: String,
+}
+
+/// Writes down what was not published, for an operator to look at.
+#[derive(Debug)]
+pub struct RecordQuarantined {
+    /// The rows.
+    pub quarantined: Vec<Quarantined>,
+}
+
+#[async_trait]
+impl Step for RecordQuarantined {
+    type Output = ();
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        for row in &self.quarantined {
+            sqlx::query("UPDATE journal SET quarantined = ? WHERE seq = ?")
+                .bind(&row.reason)
+                .bind(sql_time(row.seq))
+                .execute(&mut *connection)
+                .await?;
+        }
+        Ok(())
+    }
+}

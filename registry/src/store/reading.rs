@@ -1,0 +1,245 @@
+//! Reading outside of the write transactions: info, lists, authentication, and what the publisher
+//! needs.
+
+use iot_identity::{DeviceId, Publication, Slot};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::accounts::{AccountRow, token_hash};
+use super::rows::{self, corrupt, optional_u32, optional_unix, sql_time, unix};
+use super::{Store, StoreError};
+use crate::lifecycle::{self, Facts};
+
+/// One line of the journal: what the zone shall say of a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalRow {
+    /// Its place in commit order.
+    pub seq: u64,
+    /// The device.
+    pub device_id: DeviceId,
+    /// The credential.
+    pub slot: Slot,
+    /// The command it came from: `create`, `activate`, `deactivate`, `delete` or `expire`.
+    pub kind: String,
+    /// The resulting publication.
+    pub publication: Publication,
+    /// Serial, time and end of belief in the contrary, once published.
+    pub published: Option<(u32, u64, Option<u32>)>,
+    /// Why the gate refused it.
+    pub quarantined: Option<String>,
+}
+
+impl JournalRow {
+    fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+        let serial = optional_u32(row, "published_serial")?;
+        let at = optional_unix(row, "published_at")?;
+        let until = optional_u32(row, "believed_until")?;
+        Ok(Self {
+            seq: unix(row, "seq")?,
+            device_id: rows::device_id(row)?,
+            slot: rows::slot(row)?,
+            kind: row.try_get("kind")?,
+            publication: rows::publication(row)?,
+            published: serial.zip(at).map(|(serial, at)| (serial, at, until)),
+            quarantined: row.try_get("quarantined")?,
+        })
+    }
+}
+
+/// One name that the zone must have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneEntry {
+    /// The device.
+    pub device_id: DeviceId,
+    /// The credential.
+    pub slot: Slot,
+    /// What the DNS shall say; an absent name is listed only to bring `released_until`.
+    pub publication: Publication,
+    /// What is known of released signatures.
+    pub released_until: Option<u32>,
+}
+
+impl Store {
+    /// The enabled account that a token belongs to: name and role.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn authenticate(&self, token: &str) -> Result<Option<(String, String)>, StoreError> {
+        let row = sqlx::query(
+            "SELECT account.name, account.role FROM token JOIN account ON account.name = token.account
+             WHERE token.hash = ? AND account.disabled_at IS NULL",
+        )
+        .bind(token_hash(token))
+        .fetch_optional(self.readers())
+        .await?;
+        row.map(|row| Ok((row.try_get("name")?, row.try_get("role")?)))
+            .transpose()
+    }
+
+    /// Everything about one device.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn facts(&self, device_id: DeviceId) -> Result<Facts, StoreError> {
+        let mut connection = self.readers().acquire().await?;
+        rows::facts(&mut connection, device_id, None).await
+    }
+
+    /// The ids of an account's devices after `after`, in order; of all accounts when `account` is
+    /// `None`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn device_ids(
+        &self,
+        account: Option<&str>,
+        after: Option<DeviceId>,
+        limit: u32,
+    ) -> Result<Vec<DeviceId>, StoreError> {
+        let after = after.as_ref().map_or("", DeviceId::as_str);
+        let rows =
+            match account {
+                Some(account) => {
+                    sqlx::query(
+                        "SELECT device_id FROM device WHERE account = ? AND device_id > ?
+                     ORDER BY device_id LIMIT ?",
+                    )
+                    .bind(account)
+                    .bind(after)
+                    .bind(i64::from(limit))
+                    .fetch_all(self.readers())
+                    .await?
+                }
+                None => sqlx::query(
+                    "SELECT device_id FROM device WHERE device_id > ? ORDER BY device_id LIMIT ?",
+                )
+                .bind(after)
+                .bind(i64::from(limit))
+                .fetch_all(self.readers())
+                .await?,
+            };
+        rows.iter().map(rows::device_id).collect()
+    }
+
+    /// The certificate of a credential, DER.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn certificate(
+        &self,
+        device_id: DeviceId,
+        slot: Slot,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let certificate = sqlx::query_scalar(
+            "SELECT certificate FROM credential WHERE device_id = ? AND slot = ?",
+        )
+        .bind(device_id.as_str())
+        .bind(i64::from(slot.get()))
+        .fetch_optional(self.readers())
+        .await?;
+        Ok(certificate)
+    }
+
+    /// All accounts by name.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn accounts(&self) -> Result<Vec<AccountRow>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM account ORDER BY name")
+            .fetch_all(self.readers())
+            .await?;
+        rows.iter().map(AccountRow::read).collect()
+    }
+
+    /// One journal row.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn journal_row(&self, seq: u64) -> Result<Option<JournalRow>, StoreError> {
+        let row = sqlx::query("SELECT * FROM journal WHERE seq = ?")
+            .bind(sql_time(seq))
+            .fetch_optional(self.readers())
+            .await?;
+        row.as_ref().map(JournalRow::read).transpose()
+    }
+
+    /// The journal after `seq`, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn journal_after(&self, seq: u64, limit: u32) -> Result<Vec<JournalRow>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM journal WHERE seq > ? ORDER BY seq LIMIT ?")
+            .bind(sql_time(seq))
+            .bind(i64::from(limit))
+            .fetch_all(self.readers())
+            .await?;
+        rows.iter().map(JournalRow::read).collect()
+    }
+
+    /// The withdrawals among the journal after `seq`, oldest first: they jump the queue.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn withdrawals_after(
+        &self,
+        seq: u64,
+        limit: u32,
+    ) -> Result<Vec<JournalRow>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM journal WHERE seq > ? AND publication <> 'active' ORDER BY seq LIMIT ?",
+        )
+        .bind(sql_time(seq))
+        .bind(i64::from(limit))
+        .fetch_all(self.readers())
+        .await?;
+        rows.iter().map(JournalRow::read).collect()
+    }
+
+    /// Sequence number of the newest journal row.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn journal_head(&self) -> Result<u64, StoreError> {
+        let head: i64 = sqlx::query_scalar("SELECT journal_head FROM registry WHERE id = 1")
+            .fetch_one(self.readers())
+            .await?;
+        u64::try_from(head).map_err(corrupt)
+    }
+
+    /// The whole zone as the database wants it at `now`, and the journal row it includes, read at
+    /// one instant.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn zone_entries(&self, now: u64) -> Result<(u64, Vec<ZoneEntry>), StoreError> {
+        let mut transaction = self.readers().begin().await?;
+        let head: i64 = sqlx::query_scalar("SELECT journal_head FROM registry WHERE id = 1")
+            .fetch_one(&mut *transaction)
+            .await?;
+        let rows = sqlx::query(
+            "SELECT device.*, credential.slot, credential.withdrawn, credential.fingerprint,
+                    credential.serial, credential.not_before, credential.not_after,
+                    credential.released_until
+             FROM credential JOIN device USING (device_id)",
+        )
+        .fetch_all(&mut *transaction)
+        .await?;
+        let mut entries = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let (device, credential) = (rows::device(row)?, rows::credential(row)?);
+            let publication = lifecycle::publication(&device, &credential, now);
+            let released_until = credential.released_until;
+            // An absent name matters only while something of it could still be replayed.
+            if publication != Publication::Absent || released_until.is_some() {
+                let (device_id, slot) = (device.device_id, credential.slot);
+                entries.push(ZoneEntry {
+                    device_id,
+                    slot,
+                    publication,
+                    released_until,
+                });
+            }
+        }
+        Ok((u64::try_from(head).map_err(corrupt)?, entries))
+    }
+}

@@ -1,0 +1,106 @@
+//! The first step of every process: which database this is, and what the last one left behind.
+
+use async_trait::async_trait;
+use iot_identity::ZoneName;
+use sqlx::{Row, SqliteConnection};
+
+use super::registration::void_serial;
+use super::rows::{self, corrupt, optional_u32, sql_time, unix};
+use super::{Step, StoreError};
+
+/// Makes the registry row in a new database; in an old one, voids the intents of the last process.
+#[derive(Debug)]
+pub struct StartUp {
+    /// The configured zone.
+    pub zone: ZoneName,
+    /// Id for a new database: 128 random bits.
+    pub new_database_id: [u8; 16],
+    /// The present time; also the first serial of a new zone.
+    pub now: u64,
+}
+
+/// What the database says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// Tells this database from a copy of another registry.
+    pub database_id: [u8; 16],
+    /// Token of this process; higher than that of every earlier one.
+    pub fencing_token: u64,
+    /// SOA serial that the zone may not pass.
+    pub serial_ceiling: u32,
+    /// Expiration that no signature may pass, and none has passed.
+    pub expiration_ceiling: u32,
+    /// Newest journal row.
+    pub journal_head: u64,
+    /// Registrations that were begun and never answered.
+    pub voided: usize,
+}
+
+#[async_trait]
+impl Step for StartUp {
+    type Output = Opened;
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<Opened, StoreError> {
+        self.make_row(connection).await?;
+        let voided = self.void_intents(connection).await?;
+        let row = sqlx::query(
+            "UPDATE registry SET fencing_token = fencing_token + 1 WHERE id = 1 RETURNING *",
+        )
+        .fetch_one(&mut *connection)
+        .await?;
+        let found: String = row.try_get("zone")?;
+        if found != self.zone.as_str() {
+            return Err(StoreError::OtherZone {
+                found,
+                expected: self.zone.to_string(),
+            });
+        }
+        let ceiling = |column| optional_u32(&row, column)?.ok_or_else(|| corrupt(column));
+        Ok(Opened {
+            database_id: row
+                .try_get::<&[u8], _>("database_id")?
+                .try_into()
+                .map_err(corrupt)?,
+            fencing_token: unix(&row, "fencing_token")?,
+            serial_ceiling: ceiling("serial_ceiling")?,
+            expiration_ceiling: ceiling("expiration_ceiling")?,
+            journal_head: unix(&row, "journal_head")?,
+            voided,
+        })
+    }
+}
+
+impl StartUp {
+    async fn make_row(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        // The time as first serial: a zone made anew under an old name still counts upwards.
+        let serial = i64::from(self.now as u32);
+        sqlx::query(
+            "INSERT INTO registry (id, database_id, zone, created_at, fencing_token,
+                                   serial_ceiling, expiration_ceiling, journal_head)
+             VALUES (1, ?, ?, ?, 0, ?, 0, 0)
+             ON CONFLICT (id) DO NOTHING",
+        )
+        .bind(self.new_database_id.as_slice())
+        .bind(self.zone.as_str())
+        .bind(sql_time(self.now))
+        .bind(serial)
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+
+    async fn void_intents(&self, connection: &mut SqliteConnection) -> Result<usize, StoreError> {
+        let intents = sqlx::query("SELECT serial, device_id, slot FROM intent")
+            .fetch_all(&mut *connection)
+            .await?;
+        for row in &intents {
+            let serial: &[u8] = row.try_get("serial")?;
+            let (device_id, slot) = (rows::device_id(row)?, rows::slot(row)?);
+            void_serial(connection, serial, device_id, slot, self.now).await?;
+        }
+        sqlx::query("DELETE FROM intent")
+            .execute(connection)
+            .await?;
+        Ok(intents.len())
+    }
+}

@@ -1,0 +1,350 @@
+//! Changes of a registered device: activate, deactivate, delete, and expiry by itself.
+
+use async_trait::async_trait;
+use iot_identity::{DeviceId, Slot};
+use sqlx::{Row, SqliteConnection};
+
+use super::rows::{self, corrupt, publication_columns, sql_time};
+use super::{Origin, Step, StoreError, accounts};
+use crate::lifecycle::{self, Actor, Credential, Device, Facts, Refusal, Transition};
+
+/// How long a retry is answered with the first result.
+const REPLAY_SECS: u64 = 7 * 24 * 3600;
+/// Credentials that one expiry step withdraws at most.
+const EXPIRE_MAX: i64 = 500;
+
+/// Decides on a transition and writes its outcome.
+#[derive(Debug)]
+pub struct Transit {
+    /// Who asks.
+    pub origin: Origin,
+    /// True for the registry's operators.
+    pub operator: bool,
+    /// The device.
+    pub device_id: DeviceId,
+    /// What shall happen.
+    pub transition: Transition,
+    /// The time of the decision.
+    pub now: u64,
+}
+
+/// What came of [`Transit`].
+#[derive(Debug)]
+pub enum Transited {
+    /// Done; the zone has to follow up to this journal row.
+    Done {
+        /// First journal row of this step.
+        first_seq: u64,
+        /// Newest journal row of this step: wait for this one.
+        last_seq: u64,
+        /// The device afterwards, with all credentials.
+        facts: Facts,
+    },
+    /// The same request was carried out before.
+    Replay {
+        /// Its journal row.
+        seq: u64,
+    },
+    /// The client transaction id was used for another request.
+    OtherContent,
+    /// Refused.
+    Refused(Refusal),
+}
+
+#[async_trait]
+impl Step for Transit {
+    type Output = Transited;
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<Transited, StoreError> {
+        accounts::require_enabled(connection, &self.origin.account).await?;
+        let mut facts = rows::facts(connection, self.device_id, None).await?;
+        let actor = if self.operator {
+            Actor::Operator
+        } else {
+            Actor::Sponsor(&self.origin.account)
+        };
+        // Present ownership first: a replay tells nobody about a device that is not his.
+        if let Err(refusal) = lifecycle::visible_device(self.device_id, &facts, actor, self.now) {
+            return Ok(Transited::Refused(refusal));
+        }
+        if self.transition == Transition::Delete {
+            match replay_of(connection, &self.origin, self.now).await? {
+                Some(Replay::Same { seq, .. }) => return Ok(Transited::Replay { seq }),
+                Some(Replay::OtherContent) => return Ok(Transited::OtherContent),
+                None => {}
+            }
+        }
+        let device = match lifecycle::decide_transition(
+            self.device_id,
+            &facts,
+            actor,
+            self.transition,
+            self.now,
+        ) {
+            Ok(device) => device,
+            Err(refusal) => return Ok(Transited::Refused(refusal)),
+        };
+        update_device(connection, &device).await?;
+        let kind = match self.transition {
+            Transition::Activate => "activate",
+            Transition::Deactivate => "deactivate",
+            Transition::Delete => "delete",
+        };
+        let last_seq =
+            insert_journal(connection, &device, &facts.credentials, kind, self.now).await?;
+        let first_seq = last_seq + 1 - facts.credentials.len() as u64;
+        let before = facts.device.replace(device);
+        let after = facts.device.as_ref();
+        write_audit(
+            connection,
+            &self.origin,
+            self.device_id,
+            before.as_ref(),
+            after,
+            self.now,
+        )
+        .await?;
+        if self.transition == Transition::Delete {
+            remember(connection, &self.origin, self.device_id, last_seq, self.now).await?;
+        }
+        Ok(Transited::Done {
+            first_seq,
+            last_seq,
+            facts,
+        })
+    }
+}
+
+async fn update_device(
+    connection: &mut SqliteConnection,
+    device: &Device,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE device SET client_hold = ?, server_hold = ?, delete_requested_at = ?, updated_at = ?
+         WHERE device_id = ?",
+    )
+    .bind(device.client_hold)
+    .bind(device.server_hold)
+    .bind(device.delete_requested_at.map(sql_time))
+    .bind(sql_time(device.updated_at))
+    .bind(device.device_id.as_str())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Withdraws certificates whose time is over; returns how many.
+#[derive(Debug)]
+pub struct Expire {
+    /// The present time.
+    pub now: u64,
+}
+
+#[async_trait]
+impl Step for Expire {
+    type Output = usize;
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<usize, StoreError> {
+        let expired = sqlx::query(
+            "SELECT device_id, slot FROM credential
+             WHERE withdrawn IS NULL AND not_after < ? ORDER BY not_after LIMIT ?",
+        )
+        .bind(sql_time(self.now))
+        .bind(EXPIRE_MAX)
+        .fetch_all(&mut *connection)
+        .await?;
+        for row in &expired {
+            let (device_id, slot) = (rows::device_id(row)?, rows::slot(row)?);
+            self.expire(connection, device_id, slot).await?;
+        }
+        Ok(expired.len())
+    }
+}
+
+impl Expire {
+    async fn expire(
+        &self,
+        connection: &mut SqliteConnection,
+        device_id: DeviceId,
+        slot: Slot,
+    ) -> Result<(), StoreError> {
+        sqlx::query("UPDATE credential SET withdrawn = 'expired' WHERE device_id = ? AND slot = ?")
+            .bind(device_id.as_str())
+            .bind(i64::from(slot.get()))
+            .execute(&mut *connection)
+            .await?;
+        let facts = rows::facts(connection, device_id, None).await?;
+        let Some(device) = &facts.device else {
+            return Ok(());
+        };
+        let expired: Vec<Credential> = facts
+            .credentials
+            .into_iter()
+            .filter(|credential| credential.slot == slot)
+            .collect();
+        insert_journal(connection, device, &expired, "expire", self.now).await?;
+        Ok(())
+    }
+}
+
+/// Appends the resulting publication of each credential; returns the newest sequence number.
+///
+/// Sequence numbers are dense and in commit order, because only the one writer takes them.
+pub(super) async fn insert_journal(
+    connection: &mut SqliteConnection,
+    device: &Device,
+    credentials: &[Credential],
+    kind: &'static str,
+    now: u64,
+) -> Result<u64, StoreError> {
+    let mut seq: i64 = sqlx::query_scalar("SELECT journal_head FROM registry WHERE id = 1")
+        .fetch_one(&mut *connection)
+        .await?;
+    for credential in credentials {
+        seq += 1;
+        let publication = lifecycle::publication(device, credential, now);
+        let (publication, fingerprint) = publication_columns(&publication);
+        sqlx::query(
+            "INSERT INTO journal (seq, device_id, slot, kind, publication, fingerprint, committed_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(seq)
+        .bind(device.device_id.as_str())
+        .bind(i64::from(credential.slot.get()))
+        .bind(kind)
+        .bind(publication)
+        .bind(fingerprint)
+        .bind(sql_time(now))
+        .execute(&mut *connection)
+        .await?;
+    }
+    sqlx::query("UPDATE registry SET journal_head = ? WHERE id = 1")
+        .bind(seq)
+        .execute(connection)
+        .await?;
+    u64::try_from(seq).map_err(corrupt)
+}
+
+/// An earlier request with the same account and client transaction id.
+pub(super) enum Replay {
+    /// With the same content.
+    Same {
+        /// Its journal row.
+        seq: u64,
+    },
+    /// With other content.
+    OtherContent,
+}
+
+pub(super) async fn replay_of(
+    connection: &mut SqliteConnection,
+    origin: &Origin,
+    now: u64,
+) -> Result<Option<Replay>, StoreError> {
+    let Some(client_transaction_id) = &origin.client_transaction_id else {
+        return Ok(None);
+    };
+    let row = sqlx::query(
+        "SELECT request_digest, seq FROM idempotency
+         WHERE account = ? AND client_transaction_id = ? AND created_at > ?",
+    )
+    .bind(&origin.account)
+    .bind(client_transaction_id)
+    .bind(sql_time(now.saturating_sub(REPLAY_SECS)))
+    .fetch_optional(connection)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    if row.try_get::<&[u8], _>("request_digest")? != origin.digest {
+        return Ok(Some(Replay::OtherContent));
+    }
+    Ok(Some(Replay::Same {
+        seq: rows::unix(&row, "seq")?,
+    }))
+}
+
+/// Keeps the result of a request for its retries.
+pub(super) async fn remember(
+    connection: &mut SqliteConnection,
+    origin: &Origin,
+    device_id: DeviceId,
+    seq: u64,
+    now: u64,
+) -> Result<(), StoreError> {
+    let Some(client_transaction_id) = &origin.client_transaction_id else {
+        return Ok(());
+    };
+    sqlx::query(
+        "INSERT INTO idempotency (account, client_transaction_id, request_digest, device_id, seq,
+                                  created_at)
+         VALUES (?, ?, ?, ?, ?, ?)
+         ON CONFLICT (account, client_transaction_id) DO UPDATE SET
+             request_digest = excluded.request_digest, device_id = excluded.device_id,
+             seq = excluded.seq, created_at = excluded.created_at",
+    )
+    .bind(&origin.account)
+    .bind(client_transaction_id)
+    .bind(origin.digest.as_slice())
+    .bind(device_id.as_str())
+    .bind(sql_time(seq))
+    .bind(sql_time(now))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// One audit row for a state change of a device.
+pub(super) async fn write_audit(
+    connection: &mut SqliteConnection,
+    origin: &Origin,
+    device_id: DeviceId,
+    before: Option<&Device>,
+    after: Option<&Device>,
+    now: u64,
+) -> Result<(), StoreError> {
+    write_audit_text(
+        connection,
+        origin,
+        device_id.as_str(),
+        before.map(audit_text).as_deref(),
+        after.map(audit_text).as_deref(),
+        now,
+    )
+    .await
+}
+
+fn audit_text(device: &Device) -> String {
+    serde_json::json!({
+        "account": device.account,
+        "clientHold": device.client_hold,
+        "serverHold": device.server_hold,
+        "deleteRequestedAt": device.delete_requested_at,
+    })
+    .to_string()
+}
+
+pub(super) async fn write_audit_text(
+    connection: &mut SqliteConnection,
+    origin: &Origin,
+    object: &str,
+    before: Option<&str>,
+    after: Option<&str>,
+    now: u64,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO audit (at, account, door, verb, object, client_transaction_id,
+                            server_transaction_id, before, after)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(sql_time(now))
+    .bind(&origin.account)
+    .bind(origin.door)
+    .bind(origin.verb)
+    .bind(object)
+    .bind(&origin.client_transaction_id)
+    .bind(&origin.server_transaction_id)
+    .bind(before)
+    .bind(after)
+    .execute(connection)
+    .await?;
+    Ok(())
+}

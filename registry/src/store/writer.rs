@@ -1,0 +1,173 @@
+//! The one writer: everything that has queued up while the last commit ran becomes the next
+//! transaction. No timer: a lone command never waits for company.
+
+use async_trait::async_trait;
+use sqlx::{Connection, Executor, SqliteConnection};
+use tokio::sync::{mpsc, oneshot};
+
+use super::StoreError;
+
+/// Steps in one transaction at most, so that a commit never takes unboundedly long.
+const GROUP_STEPS_MAX: usize = 512;
+/// Steps that may wait; beyond that, commands wait before they queue.
+const QUEUE_STEPS_MAX: usize = 4096;
+
+/// Part of a transaction: reads, decides on what it read, writes.
+#[async_trait]
+pub trait Step: Send + 'static {
+    /// What the caller learns after the commit.
+    type Output: Send + 'static;
+
+    /// Runs inside the transaction. An error undoes this step and no other.
+    async fn run(self, connection: &mut SqliteConnection) -> Result<Self::Output, StoreError>;
+}
+
+/// Handle of the writing task.
+#[derive(Clone)]
+pub struct Writer {
+    queue: mpsc::Sender<Box<dyn Queued>>,
+}
+
+impl Writer {
+    /// Starts the task with a connection of its own. It ends, and closes the connection, when the
+    /// last handle is dropped.
+    pub(super) fn spawn(connection: SqliteConnection) -> Self {
+        let (queue, receiver) = mpsc::channel(QUEUE_STEPS_MAX);
+        tokio::spawn(run(connection, receiver));
+        Self { queue }
+    }
+
+    pub(super) async fn commit<S: Step>(&self, step: S) -> Result<S::Output, StoreError> {
+        let (reply, result) = oneshot::channel();
+        let entry = Entry {
+            state: State::Waiting(step),
+            reply,
+        };
+        self.queue
+            .send(Box::new(entry))
+            .await
+            .map_err(|_| StoreError::Stopped)?;
+        result.await.map_err(|_| StoreError::Stopped)?
+    }
+
+    /// Returns once all other handles are gone too and the file is closed.
+    pub(super) async fn close(self) {
+        let watch = self.queue.downgrade();
+        drop(self.queue);
+        while watch.upgrade().is_some() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+}
+
+async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Box<dyn Queued>>) {
+    let mut group = Vec::new();
+    while queue.recv_many(&mut group, GROUP_STEPS_MAX).await > 0 {
+        let outcome = run_group(&mut connection, &mut group).await;
+        if let Err(StoreError::Durability(reason)) = &outcome {
+            // Whether the commit is on disk is unknown, and asking fsync again would lie. The next
+            // start reads what is really there.
+            tracing::error!(%reason, "a commit may not be durable; ending the process");
+            std::process::abort();
+        }
+        for step in group.drain(..) {
+            step.settle(outcome.clone());
+        }
+    }
+    if let Err(error) = connection.close().await {
+        tracing::warn!(%error, "closing the database");
+    }
+}
+
+async fn run_group(
+    connection: &mut SqliteConnection,
+    group: &mut [Box<dyn Queued>],
+) -> Result<(), StoreError> {
+    connection.execute("BEGIN IMMEDIATE").await?;
+    let outcome = run_steps(connection, group).await;
+    let end = if outcome.is_ok() {
+        "COMMIT"
+    } else {
+        "ROLLBACK"
+    };
+    match connection.execute(end).await {
+        Ok(_) => outcome,
+        Err(error) => {
+            let failure = commit_failure(&error);
+            // Best effort: SQLite may have rolled back by itself.
+            let _ = connection.execute("ROLLBACK").await;
+            Err(failure)
+        }
+    }
+}
+
+async fn run_steps(
+    connection: &mut SqliteConnection,
+    group: &mut [Box<dyn Queued>],
+) -> Result<(), StoreError> {
+    for step in group {
+        connection.execute("SAVEPOINT step").await?;
+        let undo = !step.run(connection).await;
+        if undo {
+            connection.execute("ROLLBACK TO step").await?;
+        }
+        connection.execute("RELEASE step").await?;
+    }
+    Ok(())
+}
+
+/// A full disk is an ordinary refusal; an I/O error (primary code 10) leaves durability in doubt.
+fn commit_failure(error: &sqlx::Error) -> StoreError {
+    let code = error
+        .as_database_error()
+        .and_then(|error| error.code())
+        .and_then(|code| code.parse::<u32>().ok());
+    match code {
+        Some(code) if code & 0xff == 10 => StoreError::Durability(error.to_string()),
+        _ => StoreError::Sql(error.to_string()),
+    }
+}
+
+/// A step of any kind in the queue.
+#[async_trait]
+trait Queued: Send {
+    /// False when the step must be undone.
+    async fn run(&mut self, connection: &mut SqliteConnection) -> bool;
+
+    /// Tells the caller, once the transaction has ended.
+    fn settle(self: Box<Self>, outcome: Result<(), StoreError>);
+}
+
+struct Entry<S: Step> {
+    state: State<S>,
+    reply: oneshot::Sender<Result<S::Output, StoreError>>,
+}
+
+enum State<S: Step> {
+    Waiting(S),
+    Running,
+    Done(Result<S::Output, StoreError>),
+}
+
+#[async_trait]
+impl<S: Step> Queued for Entry<S> {
+    async fn run(&mut self, connection: &mut SqliteConnection) -> bool {
+        let State::Waiting(step) = std::mem::replace(&mut self.state, State::Running) else {
+            return false;
+        };
+        let result = step.run(connection).await;
+        let keep = result.is_ok();
+        self.state = State::Done(result);
+        keep
+    }
+
+    fn settle(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let result = match (outcome, self.state) {
+            (Ok(()), State::Done(result)) => result,
+            (Err(error), _) => Err(error),
+            (Ok(()), _) => Err(StoreError::Stopped),
+        };
+        // The caller may have gone away; what is committed stays committed.
+        let _ = self.reply.send(result);
+    }
+}
