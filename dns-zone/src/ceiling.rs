@@ -1,0 +1,65 @@
+//! The ceiling: numbers that the database has promised before the zone may reach them.
+//!
+//! Whatever happens to the zone's own files, a start that begins above the ceiling never goes
+//! backwards in serials and never forgets how long a released signature lives.
+
+use crate::error::ZoneError;
+use crate::profile::Profile;
+use crate::serial;
+
+/// What the database has promised; the zone never passes either number (RFC 1982 order).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ceiling {
+    /// Highest SOA serial.
+    pub serial: u32,
+    /// Latest expiration of any signature, those over DNSKEY, CDS and CDNSKEY excepted: they say
+    /// nothing about devices and live longer.
+    pub expiration: u32,
+}
+
+/// Serials that a ceiling leaves free when it is raised: minutes of the busiest zone.
+const SERIALS_AHEAD: u32 = 20_000;
+/// Serials left when a higher ceiling is wanted.
+pub(crate) const SERIALS_LEFT_MIN: u32 = 5_000;
+
+impl Ceiling {
+    /// What the database has to promise before a zone is built with `Start::serial_above`.
+    pub fn for_start(profile: Profile, serial_above: u32, now: u64) -> Self {
+        let validity_secs = profile.validity_secs();
+        Self {
+            serial: serial_above.wrapping_add(SERIALS_AHEAD),
+            expiration: serial::wrapped(now).wrapping_add(validity_secs + validity_secs / 4),
+        }
+    }
+
+    pub(crate) fn covers(&self, serial: u32, expiration: u32) -> bool {
+        !serial::is_after(serial, self.serial) && !serial::is_after(expiration, self.expiration)
+    }
+
+    pub(crate) fn raised_to(self, other: Self) -> Self {
+        Self {
+            serial: serial::later(self.serial, other.serial),
+            expiration: serial::later(self.expiration, other.expiration),
+        }
+    }
+}
+
+/// Refuses work whose serial or expiration would pass the ceiling.
+pub(crate) fn check_ceiling(
+    ceiling: Ceiling,
+    profile: Profile,
+    present_serial: u32,
+    now: u64,
+) -> Result<(), ZoneError> {
+    let serial = present_serial.wrapping_add(1);
+    let expiration = serial::wrapped(now).wrapping_add(profile.validity_secs());
+    if ceiling.covers(serial, expiration) {
+        Ok(())
+    } else {
+        Err(ZoneError::CeilingReached {
+            serial,
+            expiration,
+            ceiling,
+        })
+    }
+}
