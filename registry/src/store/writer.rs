@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use sqlx::{Connection, Executor, SqliteConnection};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::StoreError;
 
@@ -26,6 +26,8 @@ pub trait Step: Send + 'static {
 #[derive(Clone)]
 pub struct Writer {
     queue: mpsc::Sender<Box<dyn Queued>>,
+    /// Closes when the task has ended.
+    ended: watch::Receiver<()>,
 }
 
 impl Writer {
@@ -33,8 +35,12 @@ impl Writer {
     /// last handle is dropped.
     pub(super) fn spawn(connection: SqliteConnection) -> Self {
         let (queue, receiver) = mpsc::channel(QUEUE_STEPS_MAX);
-        tokio::spawn(run(connection, receiver));
-        Self { queue }
+        let (running, ended) = watch::channel(());
+        tokio::spawn(async move {
+            run(connection, receiver).await;
+            drop(running);
+        });
+        Self { queue, ended }
     }
 
     pub(super) async fn commit<S: Step>(&self, step: S) -> Result<S::Output, StoreError> {
@@ -50,13 +56,12 @@ impl Writer {
         result.await.map_err(|_| StoreError::Stopped)?
     }
 
-    /// Returns once all other handles are gone too and the file is closed.
+    /// Returns once all other handles are gone too, what is queued is committed, and the file is
+    /// closed.
     pub(super) async fn close(self) {
-        let watch = self.queue.downgrade();
-        drop(self.queue);
-        while watch.upgrade().is_some() {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+        let Self { queue, mut ended } = self;
+        drop(queue);
+        while ended.changed().await.is_ok() {}
     }
 }
 

@@ -1,0 +1,234 @@
+//! A registry of its own for each test: the real program in a temporary directory, on free ports.
+
+#![allow(dead_code, unreachable_pub)] // every test uses its part
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use iot_dns_zone::Profile;
+use iot_identity::ZoneName;
+use iot_registry::config::{InitialConfig, Listen};
+use iot_registry::directory::Directory;
+
+pub const ZONE: &str = "iotregistry.example";
+pub const EID: &str = "89049032123451234512345678901235";
+pub const ICCID: &str = "8912230200031010008f";
+
+/// A directory with an initialised registry and one operator's account, not running.
+pub struct Registry {
+    pub scratch: tempfile::TempDir,
+    pub dir: PathBuf,
+}
+
+/// The same, running.
+pub struct Serving {
+    pub registry: Registry,
+    pub dns: SocketAddr,
+    pub dot: SocketAddr,
+    pub doh: SocketAddr,
+    pub api: SocketAddr,
+    child: Child,
+}
+
+impl Registry {
+    /// Makes a registry with the profile and an account `mno-a`, whose token is `client.token`.
+    pub fn init(profile: Profile) -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = scratch.path().join("data");
+        let initial = InitialConfig {
+            zone: ZoneName::parse(ZONE).unwrap(),
+            profile,
+            name_servers: Vec::new(),
+            contact: None,
+            listen: Listen::any_port(),
+        };
+        iot_registry::init::init(&Directory::new(&dir), &initial).unwrap();
+        let registry = Self { scratch, dir };
+        registry.add_account("mno-a", &registry.dir.join("client.token"));
+        registry
+    }
+
+    /// Makes an account of a mobile operator.
+    pub fn add_account(&self, name: &str, token_file: &Path) {
+        let token_file = token_file.to_str().unwrap();
+        succeed(&self.run(&["account", "add", name, "--save-token", token_file]));
+    }
+
+    /// Runs the program with this directory.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        program()
+            .arg("--dir")
+            .arg(&self.dir)
+            .args(arguments)
+            .output()
+            .unwrap()
+    }
+
+    /// Starts the program and waits until it is ready.
+    pub fn serve(self) -> Serving {
+        let mut child = program()
+            .arg("--dir")
+            .arg(&self.dir)
+            .arg("serve")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::from(
+                std::fs::File::options()
+                    .create(true)
+                    .append(true)
+                    .open(self.scratch.path().join("serve.log"))
+                    .unwrap(),
+            ))
+            .spawn()
+            .unwrap();
+        let mut addresses = Vec::new();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        for line in stdout.lines() {
+            let line = line.unwrap();
+            if line == "ready" {
+                break;
+            }
+            let last = line
+                .rsplit(' ')
+                .next()
+                .unwrap()
+                .trim_start_matches("https://");
+            addresses.extend(last.parse::<SocketAddr>());
+        }
+        let [dns, dot, doh, api] = addresses[..] else {
+            let _ = child.kill();
+            let log = std::fs::read_to_string(self.scratch.path().join("serve.log"));
+            panic!("the registry did not start: {}", log.unwrap_or_default());
+        };
+        Serving {
+            registry: self,
+            dns,
+            dot,
+            doh,
+            api,
+            child,
+        }
+    }
+}
+
+impl Serving {
+    /// Runs the program against this registry's door.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        let api = self.api.to_string();
+        program()
+            .env("IOT_REGISTRY_SERVER", api)
+            .arg("--dir")
+            .arg(&self.registry.dir)
+            .args(arguments)
+            .output()
+            .unwrap()
+    }
+
+    /// Ends it as an operator would and waits.
+    pub fn stop(mut self) -> Registry {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let begin = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(
+                begin.elapsed() < Duration::from_secs(20),
+                "it does not stop"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.into_registry()
+    }
+
+    /// Ends it as a power cut of the process would (SIGKILL) and waits.
+    pub fn kill(mut self) -> Registry {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.into_registry()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn into_registry(mut self) -> Registry {
+        let scratch = std::mem::replace(&mut self.registry.scratch, tempfile::tempdir().unwrap());
+        let dir = self.registry.dir.clone();
+        Registry { scratch, dir }
+    }
+
+    /// Root certificate of the listeners, PEM file.
+    pub fn service_root(&self) -> PathBuf {
+        self.registry.dir.join("trust/service/root.cert.pem")
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The program under test.
+pub fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_iot-registry"))
+}
+
+/// Standard output of a command that must have succeeded.
+pub fn succeed(output: &Output) -> String {
+    assert!(
+        output.status.success(),
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// Runs an outside judge; `None` when it is missing and may be.
+pub fn judge(tool: &str, arguments: &[&str]) -> Option<Output> {
+    match Command::new(tool).args(arguments).output() {
+        Ok(output) => Some(output),
+        Err(error) if std::env::var_os("IOT_SKIP_INTEROP").is_some() => {
+            println!("left out: {tool} ({error})");
+            None
+        }
+        Err(error) => panic!(
+            "{tool} is needed ({error}); ./test installs it, IOT_SKIP_INTEROP=1 leaves it out"
+        ),
+    }
+}
+
+/// A key and a certificate request made by openssl: real input. Returns the two files.
+pub fn openssl_request(directory: &Path, stem: &str) -> (PathBuf, PathBuf) {
+    let (key, csr) = (
+        directory.join(format!("{stem}.key")),
+        directory.join(format!("{stem}.csr")),
+    );
+    let output = Command::new("openssl")
+        .args([
+            "req",
+            "-new",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+        ])
+        .args(["-subj", "/CN=device", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&csr)
+        .output()
+        .unwrap();
+    succeed(&output);
+    (key, csr)
+}

@@ -1,0 +1,112 @@
+//! Stopping and starting again: same keys, higher serial, same devices.
+#![allow(clippy::unwrap_used)] // a failed step is a failed test
+
+mod harness;
+
+use harness::{EID, ICCID, Registry, Serving, openssl_request, succeed};
+use iot_dns_zone::Profile;
+
+fn register(serving: &Serving, id: &str) {
+    let (_, csr) = openssl_request(serving.registry.scratch.path(), id);
+    let out = serving.registry.scratch.path().join(format!("{id}.pem"));
+    succeed(&serving.run(&[
+        "device",
+        "register",
+        "--id",
+        id,
+        "--csr",
+        csr.to_str().unwrap(),
+        "--out",
+        out.to_str().unwrap(),
+    ]));
+}
+
+fn serial_of(dump: &str) -> u32 {
+    let fields = |line: &str| {
+        line.split_ascii_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let soa = dump
+        .lines()
+        .map(fields)
+        .find(|fields| fields[3] == "SOA")
+        .unwrap();
+    soa[6].parse().unwrap()
+}
+
+/// Owner, type and RDATA of everything that is neither signature nor serial.
+fn content_of(dump: &str) -> Vec<String> {
+    let unsigned = |line: &&str| !line.contains("\tRRSIG\t") && !line.contains("\tSOA\t");
+    dump.lines().filter(unsigned).map(str::to_owned).collect()
+}
+
+#[test]
+fn restart_keeps_keys_and_devices_and_raises_the_serial() {
+    let serving = Registry::init(Profile::Standard).serve();
+    register(&serving, EID);
+    register(&serving, ICCID);
+    succeed(&serving.run(&["device", "deactivate", "--id", ICCID]));
+    let anchor = succeed(&serving.run(&["zone", "ds"]));
+    let before = succeed(&serving.run(&["zone", "dump"]));
+    assert!(before.contains(EID) && before.contains("status=inactive"));
+
+    let serving = serving.stop().serve();
+    assert_eq!(succeed(&serving.run(&["zone", "ds"])), anchor);
+    let after = succeed(&serving.run(&["zone", "dump"]));
+    assert_eq!(content_of(&after), content_of(&before));
+    assert!(
+        serial_of(&after) > serial_of(&before),
+        "{} {}",
+        serial_of(&before),
+        serial_of(&after)
+    );
+
+    // A kill is an ordinary start, too.
+    let serving = serving.kill().serve();
+    let again = succeed(&serving.run(&["zone", "dump"]));
+    assert_eq!(content_of(&again), content_of(&before));
+    assert!(serial_of(&again) > serial_of(&after));
+    succeed(&serving.run(&["zone", "check"]));
+}
+
+#[test]
+fn an_older_database_is_refused_and_rebuild_publishes_it() {
+    let registry = Registry::init(Profile::Standard);
+    let copy = registry.scratch.path().join("registry.db.copy");
+    std::fs::copy(registry.dir.join("registry.db"), &copy).unwrap();
+    let serving = registry.serve();
+    register(&serving, EID);
+    let published = serial_of(&succeed(&serving.run(&["zone", "dump"])));
+    let registry = serving.stop();
+    std::fs::copy(&copy, registry.dir.join("registry.db")).unwrap();
+    for suffix in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(registry.dir.join(format!("registry.db{suffix}")));
+    }
+    let refused = registry.run(&["serve"]);
+    assert!(!refused.status.success());
+    let message = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        message.contains("older copy") && message.contains("zone rebuild"),
+        "{message}"
+    );
+
+    succeed(&registry.run(&["zone", "rebuild"]));
+    let serving = registry.serve();
+    let dump = succeed(&serving.run(&["zone", "dump"]));
+    assert!(serial_of(&dump) > published);
+    assert!(!dump.contains(EID));
+}
+
+#[test]
+fn serve_makes_a_registry_in_an_empty_directory_once() {
+    let registry = Registry::init(Profile::Standard);
+    let config = std::fs::read(registry.dir.join("registry.toml")).unwrap();
+    let again = registry.run(&["init"]);
+    assert!(!again.status.success());
+    assert!(String::from_utf8_lossy(&again.stderr).contains("already holds a registry"));
+    assert_eq!(
+        std::fs::read(registry.dir.join("registry.toml")).unwrap(),
+        config
+    );
+}
