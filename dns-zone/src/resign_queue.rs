@@ -42,7 +42,7 @@ impl ResignQueue {
     }
 
     /// Up to `max` names due, the longest due first.
-    pub(crate) fn take_due(&self, now: u64, max: usize) -> Vec<NameKey> {
+    pub(crate) fn first_due(&self, now: u64, max: usize) -> Vec<NameKey> {
         self.due
             .iter()
             .take_while(|(at, _)| *at <= now)

@@ -290,7 +290,7 @@ impl ZoneWriter {
     /// # Errors
     /// As for [`ZoneWriter::apply`].
     pub fn resign(&mut self, now: u64, max: usize) -> Result<usize, ZoneError> {
-        let names = self.queue.take_due(now, max);
+        let names = self.queue.first_due(now, max);
         if names.is_empty() {
             return Ok(0);
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iot_dns_zone::net::{Listeners, ServeError, Server};
-use iot_dns_zone::{Ceiling, Entry, Start, ZoneError, ZoneKeys, ZoneWriter, serial};
+use iot_dns_zone::{Ceiling, Entry, Role, Start, ZoneError, ZoneKeys, ZoneWriter, serial};
 use iot_epp_api::json::Discovery;
 use iot_epp_api::server::Limits;
 use thiserror::Error;
@@ -16,12 +16,14 @@ use tokio::task::JoinHandle;
 use crate::ca::{TrustError, TrustRoots};
 use crate::clock::unix_now;
 use crate::config::{Config, ConfigError, Listen};
+use crate::csr;
 use crate::directory::{self, Directory, DirectoryError, DirectoryLock};
 use crate::init::OPERATOR_ACCOUNT;
 use crate::publisher::Publisher;
 use crate::service::Service;
 use crate::store::{
-    CreateAccount, Expire, IssueToken, Opened, Origin, RaiseCeiling, StartUp, Store, StoreError,
+    CreateAccount, Expire, IssueToken, Opened, Origin, RaiseCeiling, RecordRebuilt, StartUp, Store,
+    StoreError,
 };
 
 /// How often certificates are looked at whose time may be over.
@@ -129,8 +131,9 @@ impl Core {
         }
         let lock = directory.lock()?;
         let config = Config::load(directory)?;
-        let trust = TrustRoots::load(directory, &config.zone.apex)?;
+        let mut trust = TrustRoots::load(directory, &config.zone.apex)?;
         let keys = ZoneKeys::load(&directory.zone())?;
+        trust.own_key_hashes.extend(zone_key_hashes(&keys));
         let store = Store::open(&directory.database()).await?;
         let opened = open_database(&store, directory, &config).await?;
         let (writer, applied) = build_zone(&store, directory, &config, keys, &opened).await?;
@@ -202,6 +205,20 @@ pub async fn rebuild(directory: &Directory) -> Result<u32, StartError> {
     let serial = core.serial();
     core.close().await;
     Ok(serial)
+}
+
+/// The zone's public keys as points, hashed: no device may have them either.
+fn zone_key_hashes(keys: &ZoneKeys) -> [[u8; 32]; 2] {
+    let public = keys.public();
+    [Role::Ksk, Role::Zsk].map(|role| {
+        // DNSKEY RDATA: four octets, then the point without its first octet (RFC 6605 §4).
+        let point = [
+            &[0x04],
+            public.of(role).rdata().get(4..).unwrap_or_default(),
+        ]
+        .concat();
+        csr::key_hash(&point)
+    })
 }
 
 /// Reads what the last process left, and makes the operators' account in a new database.
@@ -287,6 +304,15 @@ async fn build_zone(
     let path = directory.zone();
     let build = move || ZoneWriter::build(&path, zone_config, keys, entries, start, now);
     let writer = tokio::task::block_in_place(build)?;
+    let (serial, released_until) = (writer.snapshot().serial(), opened.expiration_ceiling);
+    store
+        .commit(RecordRebuilt {
+            applied,
+            serial,
+            at: now,
+            released_until,
+        })
+        .await?;
     Ok((writer, applied))
 }
 

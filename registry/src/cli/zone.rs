@@ -4,13 +4,16 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::{Subcommand, ValueEnum};
-use iot_dns_zone::ZoneKeys;
+use iot_dns_zone::{Profile, ZoneKeys};
 use iot_epp_api::{Command, Reply};
 use iot_identity::ZoneName;
 
 use super::ask::DoorArguments;
 use crate::config::Config;
 use crate::directory::{self, Directory};
+
+/// Signatures begin this long before they are made.
+const INCEPTION_SKEW_SECS: u32 = 300;
 
 #[derive(Subcommand)]
 pub(super) enum ZoneCommand {
@@ -81,6 +84,11 @@ fn ds(directory: &Directory, format: AnchorFormat) -> anyhow::Result<()> {
     let config = Config::load(directory)?;
     let keys = ZoneKeys::load(&directory.zone())?;
     let apex = &config.zone.apex;
+    if config.zone.profile == Profile::Archive && !matches!(format, AnchorFormat::Bind) {
+        // Verifiers refuse lifetimes over 6 h 15 min unless the anchor says otherwise.
+        let lifetime_secs = config.zone.profile.validity_secs() + INCEPTION_SKEW_SECS;
+        println!("; lifetime-max: {lifetime_secs}");
+    }
     match format {
         AnchorFormat::Ds => println!("{}", keys.ds_presentation(apex)),
         AnchorFormat::Dnskey => println!("{}", keys.dnskey_presentation(apex)),

@@ -26,7 +26,9 @@ use sqlx::{Connection, SqliteConnection};
 use thiserror::Error;
 
 pub use accounts::{AccountRow, CreateAccount, DisableAccount, IssueToken};
-pub use publication::{Published, Quarantined, RaiseCeiling, RecordPublished, RecordQuarantined};
+pub use publication::{
+    Published, Quarantined, RaiseCeiling, RecordPublished, RecordQuarantined, RecordRebuilt,
+};
 pub use reading::{JournalRow, ZoneEntry};
 pub use registration::{Complete, Completed, Reserve, Reserved};
 pub use start::{Opened, StartUp};

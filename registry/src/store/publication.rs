@@ -93,6 +93,50 @@ impl Step for RecordPublished {
     }
 }
 
+/// After the zone was built anew: rows whose publication the last process did not write down are in
+/// it now. What it released is known only by its bound.
+#[derive(Debug)]
+pub struct RecordRebuilt {
+    /// Newest journal row in the new zone.
+    pub applied: u64,
+    /// SOA serial of the new zone.
+    pub serial: u32,
+    /// When it was built.
+    pub at: u64,
+    /// No signature released before expires later.
+    pub released_until: u32,
+}
+
+#[async_trait]
+impl Step for RecordRebuilt {
+    type Output = ();
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE credential SET released_until = max(coalesce(released_until, 0), ?1)
+             WHERE (device_id, slot) IN (
+                 SELECT device_id, slot FROM journal
+                 WHERE published_serial IS NULL AND publication <> 'active' AND seq <= ?2)",
+        )
+        .bind(i64::from(self.released_until))
+        .bind(sql_time(self.applied))
+        .execute(&mut *connection)
+        .await?;
+        sqlx::query(
+            "UPDATE journal SET published_serial = ?, published_at = ?, believed_until = ?,
+                    quarantined = NULL
+             WHERE published_serial IS NULL AND seq <= ?",
+        )
+        .bind(i64::from(self.serial))
+        .bind(sql_time(self.at))
+        .bind(i64::from(self.released_until))
+        .bind(sql_time(self.applied))
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}
+
 /// A journal row that the gate refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quarantined {
