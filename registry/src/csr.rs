@@ -7,6 +7,7 @@
 use iot_identity::{DeviceId, OwnerName, ZoneName};
 use ring::{digest, signature};
 use thiserror::Error;
+use x509_parser::asn1_rs::Tag;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::cri_attributes::ParsedCriAttribute;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
@@ -81,7 +82,8 @@ pub enum CsrError {
         /// Kind of key found.
         found: &'static str,
     },
-    /// The point is compressed, not on the curve or at infinity.
+    /// The point is compressed or at infinity. (One that is not on the curve cannot have signed:
+    /// [`Self::ProofOfPossession`].)
     #[error("the public key in the CSR is not an uncompressed point on P-256")]
     Point,
     /// Another signature algorithm.
@@ -149,7 +151,7 @@ pub fn accept(
         decoded = decode_pem(octets)?;
         &decoded
     };
-    if !der::is_one_strict_value(der) {
+    if !der::is_one_strict_value(der) || !has_exactly_the_parts(der) {
         return Err(CsrError::Der);
     }
     let (rest, request) = X509CertificationRequest::from_der(der).map_err(|_| CsrError::Der)?;
@@ -162,6 +164,30 @@ pub fn accept(
     check_subject(&request, device_id, zone)?;
     check_attributes(&request, device_id, zone)?;
     Ok(AcceptedCsr { point })
+}
+
+/// Whether the parts are those of RFC 2986 §4 and nothing hides behind them, where the parser would
+/// not look: each attribute has exactly one value.
+fn has_exactly_the_parts(der: &[u8]) -> bool {
+    let parts = || {
+        let [(0x30, request)] = der::values(der)?[..] else {
+            return None;
+        };
+        let [(0x30, info), (0x30, _), (0x03, _)] = der::values(request)?[..] else {
+            return None;
+        };
+        let attributes = match der::values(info)?[..] {
+            [(0x02, _), (0x30, _), (0x30, _), (0xa0, attributes)] => attributes,
+            _ => return None,
+        };
+        der::values(attributes)
+    };
+    let is_type_with_one_value = |&(tag, content): &der::TagAndContent<'_>| {
+        let parts = der::values(content).unwrap_or_default();
+        matches!(parts[..], [(0x06, _), (0x31, values)]
+            if tag == 0x30 && der::values(values).is_some_and(|values| values.len() == 1))
+    };
+    parts().is_some_and(|attributes| attributes.iter().all(is_type_with_one_value))
 }
 
 /// Exactly one block, nothing around it but white space.
@@ -214,6 +240,7 @@ fn p256_point(key: &SubjectPublicKeyInfo<'_>) -> Result<[u8; POINT_OCTETS], CsrE
     let curve = algorithm
         .parameters
         .as_ref()
+        .filter(|parameters| parameters.tag() == Tag::Oid)
         .and_then(|parameters| parameters.as_oid().ok());
     match curve {
         Some(curve) if curve == OID_EC_P256 => {}
@@ -277,13 +304,13 @@ fn is_control_or_direction(character: char) -> bool {
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-/// A text that is a device id, or the owner name of one, which is not `device_id` in `zone`.
+/// A text with a label that is the id of another device, or an owner name of another zone.
 fn names_another_device(text: &str, device_id: DeviceId, zone: &ZoneName) -> bool {
-    match (DeviceId::parse(text), OwnerName::parse_in_any_zone(text)) {
-        (Ok(named), _) => named != device_id,
-        (_, Ok(owner)) => owner.device_id() != device_id || owner.zone() != zone,
-        _ => false,
-    }
+    let mut ids = text
+        .split('.')
+        .filter_map(|label| DeviceId::parse(label).ok());
+    ids.any(|named| named != device_id)
+        || OwnerName::parse_in_any_zone(text).is_ok_and(|owner| owner.zone() != zone)
 }
 
 fn check_attributes(

@@ -14,11 +14,13 @@ use super::{
 use crate::ca::{IssueError, Issued, SERIAL_OCTETS, TbsDevice};
 use crate::clock::unix_now;
 use crate::csr::{self, AcceptedCsr, CsrError};
-use crate::store::{Complete, Completed, Origin, Reserve, Reserved};
+use crate::store::{Complete, Completed, Origin, Reserve, Reserved, Store, StoreError};
 
 /// Times that a retry looks whether the first request has been carried out, and the pause between.
 const IN_PROGRESS_LOOKS: u32 = 80;
 const IN_PROGRESS_PAUSE: Duration = Duration::from_millis(25);
+/// Pause before and between attempts at voiding a reservation.
+const GIVE_UP_PAUSE: Duration = Duration::from_secs(1);
 
 impl Service {
     /// Registers a device: CSR → intent → certificate → commit → visible in the zone.
@@ -86,15 +88,25 @@ impl Service {
             Err(error) => (None, Some(error)),
         };
         let certificate = issued.as_ref().map(|issued| issued.der.clone());
-        let step = Complete {
-            origin,
+        let giving_up = Complete {
+            origin: origin.clone(),
             device_id,
             slot,
             serial,
-            issued,
+            issued: None,
             now,
         };
-        let completed = self.store().commit(step).await.map_err(store_problem)?;
+        let step = Complete {
+            issued,
+            ..giving_up.clone()
+        };
+        let completed = match self.store().commit(step).await {
+            Ok(completed) => completed,
+            Err(error) => {
+                tokio::spawn(give_up(self.store().clone(), giving_up));
+                return Err(store_problem(error));
+            }
+        };
         let (Some(completed), Some(certificate)) = (completed, certificate) else {
             tracing::error!(alarm = true, ?failure, "no certificate could be issued");
             return Err(Problem::new(
@@ -183,6 +195,19 @@ impl Service {
             reply,
             replayed: true,
         })
+    }
+}
+
+/// Voids a reservation whose completion could not be committed (a full disk, say), so that the id
+/// can be registered again before the next start.
+async fn give_up(store: Store, step: Complete) {
+    loop {
+        tokio::time::sleep(GIVE_UP_PAUSE).await;
+        match store.commit(step.clone()).await {
+            // The second: somebody else has voided it.
+            Ok(_) | Err(StoreError::Corrupt(_) | StoreError::Stopped) => return,
+            Err(error) => tracing::warn!(%error, "a reservation could not be voided yet"),
+        }
     }
 }
 

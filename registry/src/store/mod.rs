@@ -15,6 +15,7 @@ mod start;
 mod transition;
 mod writer;
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -112,9 +113,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        create_private(path)?;
         let options = SqliteConnectOptions::from_str("sqlite://")?
             .filename(path)
-            .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             // WAL with FULL: a commit is durable when COMMIT returns.
             .synchronous(SqliteSynchronous::Full)
@@ -128,7 +129,7 @@ impl Store {
             .map_err(|error| StoreError::Sql(error.to_string()))?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
-            .connect_with(options.read_only(true).create_if_missing(false))
+            .connect_with(options.read_only(true))
             .await?;
         Ok(Self {
             readers,
@@ -153,6 +154,18 @@ impl Store {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Makes the file for its owner only; SQLite gives its companions (-wal, -shm) the same mode.
+fn create_private(path: &Path) -> Result<(), StoreError> {
+    let options = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path);
+    options
+        .map(drop)
+        .map_err(|error| StoreError::Sql(format!("{}: {error}", path.display())))
 }
 
 async fn check_version(connection: &mut SqliteConnection) -> Result<(), StoreError> {

@@ -143,7 +143,7 @@ async fn put_away(
 }
 
 /// Makes a device of an intent and its certificate.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Complete {
     /// Who asked.
     pub origin: Origin,

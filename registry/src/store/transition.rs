@@ -133,7 +133,8 @@ async fn update_device(
     Ok(())
 }
 
-/// Withdraws certificates whose time is over; returns how many.
+/// Withdraws certificates whose time is over, and forgets results that are no longer replayed;
+/// returns the number of certificates.
 #[derive(Debug)]
 pub struct Expire {
     /// The present time.
@@ -145,6 +146,10 @@ impl Step for Expire {
     type Output = usize;
 
     async fn run(self, connection: &mut SqliteConnection) -> Result<usize, StoreError> {
+        sqlx::query("DELETE FROM idempotency WHERE created_at <= ?")
+            .bind(sql_time(self.now.saturating_sub(REPLAY_SECS)))
+            .execute(&mut *connection)
+            .await?;
         let expired = sqlx::query(
             "SELECT device_id, slot FROM credential
              WHERE withdrawn IS NULL AND not_after < ? ORDER BY not_after LIMIT ?",
