@@ -173,12 +173,14 @@ fn has_exactly_the_parts(der: &[u8]) -> bool {
         let [(0x30, request)] = der::values(der)?[..] else {
             return None;
         };
-        let [(0x30, info), (0x30, _), (0x03, _)] = der::values(request)?[..] else {
+        let [(0x30, info), (0x30, algorithm), (0x03, [0, ..])] = der::values(request)?[..] else {
             return None;
         };
-        let attributes = match der::values(info)?[..] {
-            [(0x02, _), (0x30, _), (0x30, _), (0xa0, attributes)] => attributes,
-            _ => return None,
+        let [(0x06, _), ..] = der::values(algorithm)?[..] else {
+            return None;
+        };
+        let [(0x02, _), (0x30, _), (0x30, _), (0xa0, attributes)] = der::values(info)?[..] else {
+            return None;
         };
         der::values(attributes)
     };

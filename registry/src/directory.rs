@@ -190,8 +190,11 @@ fn write_whole(path: &Path, octets: &[u8], mode: u32) -> Result<(), DirectoryErr
         file.write_all(octets)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
-        let parent = path.parent().unwrap_or(Path::new("."));
-        File::open(parent)?.sync_all()
+        // The parent of a bare file name is empty, which names no directory.
+        let parent = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
     };
     write().map_err(io_error(path))
 }

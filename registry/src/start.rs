@@ -115,7 +115,7 @@ pub struct Running {
     pub listen: Listen,
     dns: Server,
     api: iot_epp_api::server::ServerHandle,
-    expiry_task: JoinHandle<()>,
+    care_tasks: [JoinHandle<()>; 2],
 }
 
 impl Core {
@@ -377,24 +377,32 @@ impl Running {
             doh: bound.doh.clone(),
             api: api.local_addr(),
         };
-        let expiry_task = tokio::spawn(expire_regularly(service));
+        let scrub_period = Duration::from_secs(core.config.zone.profile.validity_secs().into());
+        let care_tasks = [
+            tokio::spawn(expire_regularly(service.clone())),
+            tokio::spawn(scrub_regularly(service, scrub_period)),
+        ];
         Ok(Self {
             core,
             listen,
             dns,
             api,
-            expiry_task,
+            care_tasks,
         })
     }
 
     /// Closes the doors, then the registry.
     pub async fn stop(self) {
-        self.expiry_task.abort();
+        for task in &self.care_tasks {
+            task.abort();
+        }
         self.api.shutdown().await;
         if let Err(error) = self.dns.shutdown().await {
             tracing::warn!(%error, "a DNS listener had ended before");
         }
-        let _ = self.expiry_task.await;
+        for task in self.care_tasks {
+            let _ = task.await;
+        }
         self.core.close().await;
     }
 }
@@ -410,6 +418,25 @@ async fn expire_regularly(service: Service) {
                 service.publisher().journal_grew();
             }
             Err(error) => tracing::error!(alarm = true, %error, "looking for expired certificates"),
+        }
+    }
+}
+
+/// Verifies the whole zone once per validity: whatever the gate's samples let through is found
+/// while it can still be replaced.
+async fn scrub_regularly(service: Service, period: Duration) {
+    loop {
+        tokio::time::sleep(period).await;
+        match service.scrub().await {
+            Ok(0) => tracing::info!("the whole zone was verified; nothing is wrong"),
+            Ok(findings) => {
+                tracing::error!(
+                    alarm = true,
+                    findings,
+                    "the zone that is served is not right"
+                );
+            }
+            Err(problem) => tracing::warn!(%problem, "the zone could not be verified"),
         }
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use thiserror::Error;
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 
 use crate::store::ZoneReader;
 use handler::Handler;
@@ -27,6 +27,8 @@ pub use handler::Clock;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Responses that may wait for a slow TCP reader before its connection is given up.
 const RESPONSE_BUFFER: usize = 32;
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
 /// The path of RFC 8484's example, which everybody uses.
 const HTTPS_PATH: &str = "/dns-query";
 
@@ -109,7 +111,7 @@ pub async fn serve(
         server.register_socket(socket);
     }
     for address in &listeners.tcp {
-        let listener = TcpListener::bind(address).await;
+        let listener = listen(*address);
         let (listener, local) = taken("tcp", *address, listener, TcpListener::local_addr)?;
         bound.tcp.push(local);
         server.register_listener(listener, IDLE_TIMEOUT, RESPONSE_BUFFER);
@@ -118,7 +120,7 @@ pub async fn serve(
         return Ok(Server { server, bound });
     };
     for address in &listeners.dot {
-        let listener = TcpListener::bind(address).await;
+        let listener = listen(*address);
         let (listener, local) = taken("dot", *address, listener, TcpListener::local_addr)?;
         bound.dot.push(local);
         server
@@ -126,7 +128,7 @@ pub async fn serve(
             .map_err(|source| bind_error("dot", *address, source))?;
     }
     for address in &listeners.doh {
-        let listener = TcpListener::bind(address).await;
+        let listener = listen(*address);
         let (listener, local) = taken("doh", *address, listener, TcpListener::local_addr)?;
         bound.doh.push(local);
         let (tls, path) = (with_alpn(&tls, b"h2"), HTTPS_PATH.to_owned());
@@ -135,6 +137,20 @@ pub async fn serve(
             .map_err(|source| bind_error("doh", *address, source))?;
     }
     Ok(Server { server, bound })
+}
+
+/// Listens without Nagle's algorithm: accepted sockets inherit the option, and an answer that waits
+/// for the acknowledgement of the one before it is 40 ms late.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.set_nodelay(true)?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn taken<S>(

@@ -38,7 +38,7 @@ impl DoorArguments {
             .clone()
             .unwrap_or_else(|| directory.client_token());
         self.client_with_token(directory, token).context(
-            "an account's token is needed: make an account with 'iot-registry account add NAME --token-file FILE'",
+            "an account's token is needed: make an account with 'iot-registry account add NAME --save-token FILE'",
         )
     }
 

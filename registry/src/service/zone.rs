@@ -32,6 +32,17 @@ impl Service {
         }
     }
 
+    /// [`Self::zone_check`] for the registry itself: logs each finding and returns their number.
+    pub(crate) async fn scrub(&self) -> Result<usize, Problem> {
+        let Reply::ZoneReport(report) = self.zone_check().await? else {
+            return Ok(0);
+        };
+        for finding in &report.findings {
+            tracing::error!(alarm = true, %finding, "scrub");
+        }
+        Ok(report.findings.len())
+    }
+
     /// Verifies every signature of the zone and compares it with the database.
     pub(super) async fn zone_check(&self) -> Result<Reply, Problem> {
         let (snapshot, entries) = self.zone_and_database().await?;

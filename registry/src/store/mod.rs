@@ -15,15 +15,17 @@ mod start;
 mod transition;
 mod writer;
 
+use std::borrow::Cow;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{Connection, SqlStr, SqliteConnection};
 use thiserror::Error;
 
 pub use accounts::{AccountRow, CreateAccount, DisableAccount, IssueToken};
@@ -123,7 +125,7 @@ impl Store {
             .busy_timeout(Duration::from_secs(5));
         let mut connection = SqliteConnection::connect_with(&options).await?;
         check_version(&mut connection).await?;
-        sqlx::migrate!("migrations/sqlite")
+        migrations()
             .run(&mut connection)
             .await
             .map_err(|error| StoreError::Sql(error.to_string()))?;
@@ -154,6 +156,21 @@ impl Store {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// The schema's history, in order; a released file never changes. Listed here rather than by
+/// sqlx's macro, which would build SQLite a second time for the compiler.
+fn migrations() -> Migrator {
+    let steps = [(
+        1,
+        "registry",
+        include_str!("../../migrations/sqlite/0001_registry.sql"),
+    )];
+    let migration = |(version, description, sql)| {
+        let (kind, sql) = (MigrationType::Simple, SqlStr::from_static(sql));
+        Migration::new(version, Cow::Borrowed(description), kind, sql, false)
+    };
+    Migrator::with_migrations(steps.map(migration).into())
 }
 
 /// Makes the file for its owner only; SQLite gives its companions (-wal, -shm) the same mode.
