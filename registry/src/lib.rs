@@ -10,6 +10,7 @@
 //! 6. [`publisher`]: the journal is carried into the zone; the waiting command is answered.
 //!
 //! Around it: [`directory`] (files and secrets), [`config`], [`mod@init`], [`start`], [`clock`],
+//! [`trust_anchor`], [`https_client`] (commands to a running registry),
 //! [`cli`] and [`demo`]. Only `demo` knows the verifier and the device.
 
 pub mod authorisation;
@@ -21,9 +22,11 @@ pub mod csr;
 pub mod demo;
 pub mod der;
 pub mod directory;
+pub mod https_client;
 pub mod init;
 pub mod lifecycle;
 pub mod publisher;
 pub mod service;
 pub mod start;
 pub mod store;
+pub mod trust_anchor;

@@ -10,9 +10,9 @@ use iot_epp_api::{
     AccountName, BearerToken, Caller, Command, Door, Reply, Request, Response, Role,
 };
 
-use super::https::HttpsClient;
 use crate::config::Config;
 use crate::directory::{self, Directory, DirectoryError};
+use crate::https_client::HttpsClient;
 use crate::init::OPERATOR_ACCOUNT;
 use crate::start::{Core, StartError};
 

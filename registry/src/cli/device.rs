@@ -8,10 +8,10 @@ use iot_epp_api::{ClientTransactionId, Command, Reply};
 use iot_identity::DeviceId;
 
 use super::ask::{DoorArguments, reply_of};
-use super::https::new_transaction_id;
 use super::print;
 use crate::csr::CSR_OCTETS_MAX;
 use crate::directory::{self, Directory};
+use crate::https_client::new_transaction_id;
 
 /// Devices fetched with one request of a list.
 const PAGE_DEVICES: u16 = 500;

@@ -7,7 +7,6 @@
 mod account;
 mod ask;
 mod device;
-mod https;
 mod initialise;
 mod print;
 mod serve;
@@ -19,9 +18,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
-
-pub use https::{HttpsClient, HttpsError};
-pub(crate) use zone::bind_trust_anchors;
 
 use crate::directory::Directory;
 

@@ -4,16 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::{Subcommand, ValueEnum};
-use iot_dns_zone::{Profile, ZoneKeys};
+use iot_dns_zone::ZoneKeys;
 use iot_epp_api::{Command, Reply};
-use iot_identity::ZoneName;
 
 use super::ask::DoorArguments;
 use crate::config::Config;
 use crate::directory::{self, Directory};
-
-/// Signatures begin this long before they are made.
-const INCEPTION_SKEW_SECS: u32 = 300;
+use crate::trust_anchor;
 
 #[derive(Subcommand)]
 pub(super) enum ZoneCommand {
@@ -84,34 +81,15 @@ fn ds(directory: &Directory, format: AnchorFormat) -> anyhow::Result<()> {
     let config = Config::load(directory)?;
     let keys = ZoneKeys::load(&directory.zone())?;
     let apex = &config.zone.apex;
-    if config.zone.profile == Profile::Archive && !matches!(format, AnchorFormat::Bind) {
-        // Verifiers refuse lifetimes over 6 h 15 min unless the anchor says otherwise.
-        let lifetime_secs = config.zone.profile.validity_secs() + INCEPTION_SKEW_SECS;
-        println!("; lifetime-max: {lifetime_secs}");
-    }
     match format {
-        AnchorFormat::Ds => println!("{}", keys.ds_presentation(apex)),
+        AnchorFormat::Ds => print!(
+            "{}",
+            trust_anchor::ds_text(&keys, apex, config.zone.profile)
+        ),
         AnchorFormat::Dnskey => println!("{}", keys.dnskey_presentation(apex)),
-        AnchorFormat::Bind => print!("{}", bind_trust_anchors(&keys, apex)),
+        AnchorFormat::Bind => print!("{}", trust_anchor::bind_statement(&keys, apex)),
     }
     Ok(())
-}
-
-/// A `trust-anchors` statement with the zone's DS.
-pub(crate) fn bind_trust_anchors(keys: &ZoneKeys, apex: &ZoneName) -> String {
-    // "<owner> [ttl] IN DS <tag> <algorithm> <digest type> <digest>"
-    let record = keys.ds_presentation(apex);
-    let fields: Vec<&str> = record
-        .split_ascii_whitespace()
-        .skip_while(|field| *field != "DS")
-        .collect();
-    let [_, tag, algorithm, digest_type, digest @ ..] = fields.as_slice() else {
-        return String::new();
-    };
-    let digest = digest.concat();
-    format!(
-        "trust-anchors {{\n    {apex}. static-ds {tag} {algorithm} {digest_type} \"{digest}\";\n}};\n"
-    )
 }
 
 async fn check(directory: &Directory, door: &DoorArguments) -> anyhow::Result<()> {

@@ -16,11 +16,12 @@ use rustls_pki_types::{CertificateDer, ServerName};
 
 use super::esim::Esim;
 use super::provider::Provider;
-use crate::cli::{HttpsClient, bind_trust_anchors};
 use crate::config::{InitialConfig, Listen};
 use crate::directory::{self, Directory};
+use crate::https_client::HttpsClient;
 use crate::init::init;
 use crate::start::Running;
+use crate::trust_anchor;
 
 /// The device of the story: the example of SGP.02.
 pub(super) const DEVICE_ID: &str = "89049032123451234512345678901235";
@@ -69,7 +70,7 @@ impl Scene {
         let anchor_file = path.join("anchor.ds");
         let bind_anchor_file = path.join("anchor.bind");
         directory::write_public(&anchor_file, format!("{anchor}\n").as_bytes())?;
-        let bind_anchor = bind_trust_anchors(&keys, &zone);
+        let bind_anchor = trust_anchor::bind_statement(&keys, &zone);
         directory::write_public(&bind_anchor_file, bind_anchor.as_bytes())?;
         let checker = Arc::new(make_checker(&running, &roots_pem, &anchor)?);
         let provider = Provider::start(&running, Arc::clone(&checker)).await?;

@@ -58,8 +58,8 @@ impl Step for Reserve {
             Some(Replay::OtherContent) => return Ok(Reserved::OtherContent),
             None => {}
         }
-        if self.is_in_progress(connection).await? {
-            return Ok(Reserved::InProgress);
+        if let Some(reserved) = self.in_progress(connection).await? {
+            return Ok(reserved);
         }
         let facts = rows::facts(connection, self.device_id, Some(&self.key_hash)).await?;
         let reservation = match lifecycle::decide_registration(self.device_id, &facts, self.now) {
@@ -75,21 +75,29 @@ impl Step for Reserve {
 }
 
 impl Reserve {
-    /// Whether this very request has an intent that is not yet a certificate.
-    async fn is_in_progress(&self, connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+    /// What to say of a request under the same client transaction id whose certificate is being
+    /// signed.
+    async fn in_progress(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<Option<Reserved>, StoreError> {
         let Some(client_transaction_id) = &self.origin.client_transaction_id else {
-            return Ok(false);
+            return Ok(None);
         };
-        let found = sqlx::query(
-            "SELECT 1 FROM intent
-             WHERE account = ? AND client_transaction_id = ? AND request_digest = ?",
+        let digest: Option<Vec<u8>> = sqlx::query_scalar(
+            "SELECT request_digest FROM intent WHERE account = ? AND client_transaction_id = ?",
         )
         .bind(&self.origin.account)
         .bind(client_transaction_id)
-        .bind(self.origin.digest.as_slice())
         .fetch_optional(connection)
         .await?;
-        Ok(found.is_some())
+        Ok(digest.map(|digest| {
+            if digest == self.origin.digest {
+                Reserved::InProgress
+            } else {
+                Reserved::OtherContent
+            }
+        }))
     }
 
     async fn write_intent(

@@ -146,7 +146,7 @@ impl HttpsClient {
 }
 
 /// A client transaction id that was never used before.
-pub(super) fn new_transaction_id() -> ClientTransactionId {
+pub(crate) fn new_transaction_id() -> ClientTransactionId {
     let random = u128::from_be_bytes(crate::service::random_octets());
     ClientTransactionId::parse(&format!("cli-{random:032x}"))
         .expect("hexadecimal digits are allowed")

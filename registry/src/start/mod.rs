@@ -1,21 +1,19 @@
 //! Starting a registry, by the ordinary code of recovery: read what is durable, build the zone,
 //! open the doors, and go on where the last process stopped.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+mod doors;
+mod rebuild;
 
-use iot_dns_zone::net::{Listeners, ServeError, Server};
-use iot_dns_zone::{Ceiling, Entry, Role, Start, ZoneError, ZoneKeys, ZoneWriter, serial};
-use iot_epp_api::json::Discovery;
-use iot_epp_api::server::Limits;
+use std::net::SocketAddr;
+
+use iot_dns_zone::net::ServeError;
+use iot_dns_zone::{Ceiling, Entry, Role, Start, ZoneError, ZoneKeys, ZoneWriter};
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::ca::{TrustError, TrustRoots};
 use crate::clock::unix_now;
-use crate::config::{Config, ConfigError, Listen};
+use crate::config::{Config, ConfigError};
 use crate::csr;
 use crate::directory::{self, Directory, DirectoryError, DirectoryLock};
 use crate::init::OPERATOR_ACCOUNT;
@@ -26,8 +24,8 @@ use crate::store::{
     StoreError,
 };
 
-/// How often certificates are looked at whose time may be over.
-const EXPIRY_PERIOD: Duration = Duration::from_secs(30);
+pub use doors::Running;
+pub use rebuild::rebuild;
 
 /// Why the registry did not start.
 #[derive(Debug, Error)]
@@ -107,17 +105,6 @@ pub struct Core {
     _lock: DirectoryLock,
 }
 
-/// A registry with open doors.
-pub struct Running {
-    /// The registry itself.
-    pub core: Core,
-    /// Addresses that the listeners really have.
-    pub listen: Listen,
-    dns: Server,
-    api: iot_epp_api::server::ServerHandle,
-    care_tasks: [JoinHandle<()>; 2],
-}
-
 impl Core {
     /// Opens database and zone; takes the directory's lock.
     ///
@@ -165,46 +152,6 @@ impl Core {
         drop(service);
         store.close().await;
     }
-}
-
-/// Accepts the database as the truth although the published zone is ahead of it or another's:
-/// the new zone starts above every serial that was published. Returns its serial.
-///
-/// # Errors
-/// [`StartError`]; the zone is as before then.
-pub async fn rebuild(directory: &Directory) -> Result<u32, StartError> {
-    let lock = directory.lock()?;
-    let config = Config::load(directory)?;
-    let last = ZoneWriter::last_commit(&directory.zone())?;
-    let store = Store::open(&directory.database()).await?;
-    let now = unix_now();
-    let new_database_id = crate::service::random_octets();
-    let zone = config.zone.apex.clone();
-    let opened = store
-        .commit(StartUp {
-            zone,
-            new_database_id,
-            now,
-        })
-        .await?;
-    if let Some(last) = last {
-        // Signatures of the lost state may live as long as any signed up to this moment.
-        let ceiling = Ceiling::for_start(config.zone.profile, last.serial, now);
-        let serial = serial::later(opened.serial_ceiling, ceiling.serial);
-        store
-            .commit(RaiseCeiling {
-                serial,
-                expiration: ceiling.expiration,
-            })
-            .await?;
-    }
-    store.close().await;
-    ZoneWriter::forget_last_commit(&directory.zone())?;
-    drop(lock);
-    let core = Core::open(directory).await?;
-    let serial = core.serial();
-    core.close().await;
-    Ok(serial)
 }
 
 /// The zone's public keys as points, hashed: no device may have them either.
@@ -314,129 +261,4 @@ async fn build_zone(
         })
         .await?;
     Ok((writer, applied))
-}
-
-impl Running {
-    /// Opens the registry and all its doors.
-    ///
-    /// # Errors
-    /// [`StartError`].
-    pub async fn start(directory: &Directory) -> Result<Self, StartError> {
-        let core = Core::open(directory).await?;
-        let listen = core.config.listen.clone();
-        Self::open_doors(core, listen).await
-    }
-
-    /// Opens the doors of a registry at these addresses.
-    ///
-    /// # Errors
-    /// [`StartError`].
-    pub async fn open_doors(core: Core, listen: Listen) -> Result<Self, StartError> {
-        let service = core.service.clone();
-        let identity = &service.trust().service;
-        let listeners = Listeners {
-            udp: listen.dns.clone(),
-            tcp: listen.dns.clone(),
-            dot: listen.dot.clone(),
-            doh: listen.doh.clone(),
-        };
-        let reader = service.publisher().reader().clone();
-        let tls = identity.server_config(&[])?;
-        let dns = iot_dns_zone::net::serve(reader, &listeners, Some(tls), unix_now).await?;
-        let origin = core.config.api_origin.clone();
-        let listen_error = |source| StartError::Listen {
-            address: listen.api,
-            source,
-        };
-        let listener = TcpListener::bind(listen.api).await.map_err(listen_error)?;
-        let discovery = Discovery {
-            origin: match origin {
-                Some(origin) => origin,
-                None => format!("https://{}", listener.local_addr().map_err(listen_error)?),
-            },
-            name: format!("IoT device registry {}", core.config.zone.apex),
-            status: core.config.environment.as_str().to_owned(),
-            zone: core.config.zone.apex.clone(),
-        };
-        let tls = identity.server_config(&[b"h2", b"http/1.1"])?;
-        let api = iot_epp_api::server::serve(
-            listener,
-            tls,
-            Arc::new(service.clone()),
-            discovery,
-            Limits::default(),
-        )
-        .map_err(|source| StartError::Listen {
-            address: listen.api,
-            source,
-        })?;
-        let bound = dns.bound();
-        let listen = Listen {
-            dns: bound.udp.clone(),
-            dot: bound.dot.clone(),
-            doh: bound.doh.clone(),
-            api: api.local_addr(),
-        };
-        let scrub_period = Duration::from_secs(core.config.zone.profile.validity_secs().into());
-        let care_tasks = [
-            tokio::spawn(expire_regularly(service.clone())),
-            tokio::spawn(scrub_regularly(service, scrub_period)),
-        ];
-        Ok(Self {
-            core,
-            listen,
-            dns,
-            api,
-            care_tasks,
-        })
-    }
-
-    /// Closes the doors, then the registry.
-    pub async fn stop(self) {
-        for task in &self.care_tasks {
-            task.abort();
-        }
-        self.api.shutdown().await;
-        if let Err(error) = self.dns.shutdown().await {
-            tracing::warn!(%error, "a DNS listener had ended before");
-        }
-        for task in self.care_tasks {
-            let _ = task.await;
-        }
-        self.core.close().await;
-    }
-}
-
-/// Withdraws certificates when their time is over.
-async fn expire_regularly(service: Service) {
-    loop {
-        tokio::time::sleep(EXPIRY_PERIOD).await;
-        match service.store().commit(Expire { now: unix_now() }).await {
-            Ok(0) => {}
-            Ok(count) => {
-                tracing::info!(count, "withdrew expired certificates");
-                service.publisher().journal_grew();
-            }
-            Err(error) => tracing::error!(alarm = true, %error, "looking for expired certificates"),
-        }
-    }
-}
-
-/// Verifies the whole zone once per validity: whatever the gate's samples let through is found
-/// while it can still be replaced.
-async fn scrub_regularly(service: Service, period: Duration) {
-    loop {
-        tokio::time::sleep(period).await;
-        match service.scrub().await {
-            Ok(0) => tracing::info!("the whole zone was verified; nothing is wrong"),
-            Ok(findings) => {
-                tracing::error!(
-                    alarm = true,
-                    findings,
-                    "the zone that is served is not right"
-                );
-            }
-            Err(problem) => tracing::warn!(%problem, "the zone could not be verified"),
-        }
-    }
 }

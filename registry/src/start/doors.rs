@@ -1,0 +1,156 @@
+//! The doors of an open registry: DNS in all its transports, HTTPS, and the care that runs beside.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use iot_dns_zone::net::{Listeners, Server};
+use iot_epp_api::json::Discovery;
+use iot_epp_api::server::{Limits, ServerHandle};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::{Core, StartError};
+use crate::clock::unix_now;
+use crate::config::Listen;
+use crate::directory::Directory;
+use crate::service::Service;
+use crate::store::Expire;
+
+/// How often certificates are looked at whose time may be over.
+const EXPIRY_PERIOD: Duration = Duration::from_secs(30);
+
+/// A registry with open doors.
+pub struct Running {
+    /// The registry itself.
+    pub core: Core,
+    /// Addresses that the listeners really have.
+    pub listen: Listen,
+    dns: Server,
+    api: ServerHandle,
+    care_tasks: [JoinHandle<()>; 2],
+}
+
+impl Running {
+    /// Opens the registry and all its doors.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(directory: &Directory) -> Result<Self, StartError> {
+        let core = Core::open(directory).await?;
+        let listen = core.config.listen.clone();
+        Self::open_doors(core, listen).await
+    }
+
+    /// Opens the doors of a registry at these addresses.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn open_doors(core: Core, listen: Listen) -> Result<Self, StartError> {
+        let service = core.service.clone();
+        let identity = &service.trust().service;
+        let listeners = Listeners {
+            udp: listen.dns.clone(),
+            tcp: listen.dns.clone(),
+            dot: listen.dot.clone(),
+            doh: listen.doh.clone(),
+        };
+        let reader = service.publisher().reader().clone();
+        let tls = identity.server_config(&[])?;
+        let dns = iot_dns_zone::net::serve(reader, &listeners, Some(tls), unix_now).await?;
+        let origin = core.config.api_origin.clone();
+        let listen_error = |source| StartError::Listen {
+            address: listen.api,
+            source,
+        };
+        let listener = TcpListener::bind(listen.api).await.map_err(listen_error)?;
+        let discovery = Discovery {
+            origin: match origin {
+                Some(origin) => origin,
+                None => format!("https://{}", listener.local_addr().map_err(listen_error)?),
+            },
+            name: format!("IoT device registry {}", core.config.zone.apex),
+            status: core.config.environment.as_str().to_owned(),
+            zone: core.config.zone.apex.clone(),
+        };
+        let tls = identity.server_config(&[b"h2", b"http/1.1"])?;
+        let api = iot_epp_api::server::serve(
+            listener,
+            tls,
+            Arc::new(service.clone()),
+            discovery,
+            Limits::default(),
+        )
+        .map_err(|source| StartError::Listen {
+            address: listen.api,
+            source,
+        })?;
+        let bound = dns.bound();
+        let listen = Listen {
+            dns: bound.udp.clone(),
+            dot: bound.dot.clone(),
+            doh: bound.doh.clone(),
+            api: api.local_addr(),
+        };
+        let scrub_period = Duration::from_secs(core.config.zone.profile.validity_secs().into());
+        let care_tasks = [
+            tokio::spawn(expire_regularly(service.clone())),
+            tokio::spawn(scrub_regularly(service, scrub_period)),
+        ];
+        Ok(Self {
+            core,
+            listen,
+            dns,
+            api,
+            care_tasks,
+        })
+    }
+
+    /// Closes the doors, then the registry.
+    pub async fn stop(self) {
+        for task in &self.care_tasks {
+            task.abort();
+        }
+        self.api.shutdown().await;
+        if let Err(error) = self.dns.shutdown().await {
+            tracing::warn!(%error, "a DNS listener had ended before");
+        }
+        for task in self.care_tasks {
+            let _ = task.await;
+        }
+        self.core.close().await;
+    }
+}
+
+/// Withdraws certificates when their time is over.
+async fn expire_regularly(service: Service) {
+    loop {
+        tokio::time::sleep(EXPIRY_PERIOD).await;
+        match service.store().commit(Expire { now: unix_now() }).await {
+            Ok(0) => {}
+            Ok(count) => {
+                tracing::info!(count, "withdrew expired certificates");
+                service.publisher().journal_grew();
+            }
+            Err(error) => tracing::error!(alarm = true, %error, "looking for expired certificates"),
+        }
+    }
+}
+
+/// Verifies the whole zone once per validity: whatever the gate's samples let through is found
+/// while it can still be replaced.
+async fn scrub_regularly(service: Service, period: Duration) {
+    loop {
+        tokio::time::sleep(period).await;
+        match service.scrub().await {
+            Ok(0) => tracing::info!("the whole zone was verified; nothing is wrong"),
+            Ok(findings) => {
+                tracing::error!(
+                    alarm = true,
+                    findings,
+                    "the zone that is served is not right"
+                );
+            }
+            Err(problem) => tracing::warn!(%problem, "the zone could not be verified"),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! `zone rebuild`: the way out when the database is older than the zone that was published.
+
+use iot_dns_zone::{Ceiling, ZoneWriter, serial};
+
+use super::{Core, StartError};
+use crate::clock::unix_now;
+use crate::config::Config;
+use crate::directory::Directory;
+use crate::store::{RaiseCeiling, StartUp, Store};
+
+/// Accepts the database as the truth although the published zone is ahead of it or another's:
+/// the new zone starts above every serial that was published. Returns its serial.
+///
+/// # Errors
+/// [`StartError`]; the zone is as before then.
+pub async fn rebuild(directory: &Directory) -> Result<u32, StartError> {
+    let lock = directory.lock()?;
+    let config = Config::load(directory)?;
+    let last = ZoneWriter::last_commit(&directory.zone())?;
+    let store = Store::open(&directory.database()).await?;
+    let now = unix_now();
+    let new_database_id = crate::service::random_octets();
+    let zone = config.zone.apex.clone();
+    let opened = store
+        .commit(StartUp {
+            zone,
+            new_database_id,
+            now,
+        })
+        .await?;
+    if let Some(last) = last {
+        // Signatures of the lost state may live as long as any signed up to this moment.
+        let ceiling = Ceiling::for_start(config.zone.profile, last.serial, now);
+        let serial = serial::later(opened.serial_ceiling, ceiling.serial);
+        store
+            .commit(RaiseCeiling {
+                serial,
+                expiration: ceiling.expiration,
+            })
+            .await?;
+    }
+    store.close().await;
+    ZoneWriter::forget_last_commit(&directory.zone())?;
+    drop(lock);
+    let core = Core::open(directory).await?;
+    let serial = core.serial();
+    core.close().await;
+    Ok(serial)
+}
