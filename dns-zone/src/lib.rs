@@ -43,6 +43,7 @@
 //!     serial_above: 0,
 //!     ceiling: Ceiling::for_start(Profile::Standard, 0, now),
 //!     released_until: 0,
+//!     lost_until: 0,
 //! };
 //! let keys = ZoneKeys::generate()?;
 //! let entries: Vec<Entry> = Vec::new();

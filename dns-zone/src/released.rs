@@ -15,16 +15,19 @@ use crate::snapshot::Snapshot;
 #[derive(Debug, Default)]
 pub(crate) struct Released {
     until: HashMap<NameKey, u32>,
-    /// Bound for names about which nothing else is known: what earlier starts released.
-    before: Option<u32>,
+    /// Bound for names about which nothing is known although they may have been published.
+    lost: Option<u32>,
 }
 
 impl Released {
-    /// Starts from what the database knows; `before` bounds everything released earlier.
-    pub(crate) fn new(before: Option<u32>) -> Self {
+    /// Starts with nothing; `lost` bounds what was released of names that nobody will [`set`]: none
+    /// when there are no such names.
+    ///
+    /// [`set`]: Released::set
+    pub(crate) fn new(lost: Option<u32>) -> Self {
         Self {
             until: HashMap::new(),
-            before,
+            lost,
         }
     }
 
@@ -46,7 +49,7 @@ impl Released {
             for record_type in [TYPE_CERT, TYPE_TLSA] {
                 if let Some(rrset) = batch.snapshot.rrset(key, node, record_type) {
                     let until = rrset.signature.expiration;
-                    let first = self.before.unwrap_or(until);
+                    let first = self.lost.unwrap_or(until);
                     let known = self.until.entry(key.clone()).or_insert(first);
                     *known = serial::later(*known, until);
                 }
@@ -58,8 +61,8 @@ impl Released {
     /// nothing that is still valid.
     pub(crate) fn until(&self, key: &NameKey, now: u64) -> Option<u32> {
         let now = serial::wrapped(now);
-        let before = self.before.filter(|until| serial::is_after(*until, now));
-        self.until.get(key).copied().or(before)
+        let lost = self.lost.filter(|until| serial::is_after(*until, now));
+        self.until.get(key).copied().or(lost)
     }
 
     /// Drops what is known about names that are gone and whose signatures have all expired, once

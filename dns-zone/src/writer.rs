@@ -35,7 +35,7 @@ pub struct Entry {
     pub device_id: DeviceId,
     /// The number of the credential.
     pub slot: Slot,
-    /// Active or inactive; an absent one only brings its `released_until`.
+    /// Active or inactive; an absent one only brings what was released of it.
     pub publication: Publication,
     /// Latest expiration of any signature over CERT or TLSA ever released at the name, where the
     /// database knows it.
@@ -55,8 +55,12 @@ pub struct Start {
     pub serial_above: u32,
     /// What the database has promised.
     pub ceiling: Ceiling,
-    /// No signature released before this start expires later; 0 when none was ever released.
+    /// No signature released before this start expires later; 0 when none was ever released. Bounds
+    /// the credentials that the entries list without a time of their own.
     pub released_until: u32,
+    /// The same for credentials that the entries do not list, when the database has lost some: 0
+    /// when it is whole, since a credential that it does not know was then never published.
+    pub lost_until: u32,
 }
 
 /// What became of a batch.
@@ -142,8 +146,8 @@ impl ZoneWriter {
         check_ceiling(start.ceiling, config.profile, version.serial, now)?;
 
         let released_before = Some(start.released_until).filter(|until| *until != 0);
-        let mut released = Released::new(released_before);
-        let devices = read_entries(entries, &mut released)?;
+        let mut released = Released::new(Some(start.lost_until).filter(|until| *until != 0));
+        let devices = read_entries(entries, released_before, &mut released)?;
         let public = keys.public();
         let fixed = fixed_names(&config, &public);
         let fixed = fixed.into_iter().map(|(key, rrsets)| BuildName {
@@ -422,12 +426,13 @@ fn version_after(last: Option<CommitRecord>, start: &Start) -> Result<Version, Z
 /// The names of the database's entries, in canonical order.
 fn read_entries(
     entries: impl IntoIterator<Item = Entry>,
+    released_before: Option<u32>,
     released: &mut Released,
 ) -> Result<impl Iterator<Item = BuildName>, ZoneError> {
     let mut devices = BTreeMap::new();
     for entry in entries {
         let key = NameKey::device(entry.device_id, entry.slot);
-        if let Some(until) = entry.released_until {
+        if let Some(until) = entry.released_until.or(released_before) {
             released.set(key.clone(), until);
         }
         if let Some(records) = change::device_records(entry.publication)

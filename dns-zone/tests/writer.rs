@@ -155,9 +155,28 @@ fn an_earlier_start_bounds_what_may_still_be_believed() {
         .map(|one| one.withdrawn_until)
         .collect();
     let bound = Some(released_until);
-    assert_eq!(until, [Some(known), bound, Some(known), bound]);
+    // The fourth is not listed: it was never published.
+    assert_eq!(until, [Some(known), bound, Some(known), None]);
     let report = writer.apply(&[change(5, active(5))], 2, NOW).unwrap();
     assert_eq!(report.outcomes[0].denied_until, bound);
+}
+
+#[test]
+fn a_loss_bounds_what_may_be_believed_of_names_that_nobody_lists() {
+    let mut start = start(Profile::Standard, NOW);
+    start.lost_until = NOW as u32 + 5000;
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = rebuild(&dir, Vec::new(), start, NOW).unwrap();
+    let mut withdrawn = |publication, applied| {
+        let report = writer
+            .apply(&[change(1, publication)], applied, NOW)
+            .unwrap();
+        report.outcomes[0].withdrawn_until
+    };
+    assert_eq!(withdrawn(Publication::Absent, 1), Some(NOW as u32 + 5000));
+    // Published again, for a shorter time than what was lost.
+    withdrawn(active(1), 2);
+    assert_eq!(withdrawn(Publication::Inactive, 3), Some(NOW as u32 + 5000));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! `init` writes `registry.toml` with every field explained; a field that is unknown or wrong stops
 //! the start with a sentence that names it.
 
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 
 use iot_dns_zone::{Profile, StaticRecords, ZoneConfig};
 use iot_identity::ZoneName;
@@ -100,9 +100,9 @@ pub struct Listen {
 }
 
 impl Listen {
-    /// The development ports on the loopback address.
-    pub fn development() -> Self {
-        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    /// The development ports on an address.
+    pub fn development(address: IpAddr) -> Self {
+        let local = |port| SocketAddr::new(address, port);
         Self {
             dns: vec![local(5300)],
             dot: vec![local(8853)],
@@ -319,7 +319,7 @@ mod tests {
             profile: Profile::Standard,
             name_servers: Vec::new(),
             contact: None,
-            listen: Listen::development(),
+            listen: Listen::development([127, 0, 0, 1].into()),
         }
     }
 
@@ -327,7 +327,7 @@ mod tests {
     fn what_init_writes_reads_back_as_the_defaults() {
         let initial = initial();
         let config = Config::parse(&initial.config_text(), &initial.static_records_text()).unwrap();
-        assert_eq!(config.listen, Listen::development());
+        assert_eq!(config.listen, Listen::development([127, 0, 0, 1].into()));
         assert_eq!(config.zone.profile, Profile::Standard);
         assert_eq!(config.zone.name_servers, ["ns1.iotregistry.example"]);
         assert_eq!(config.certificate_validity_secs, VALIDITY_SECS_DEFAULT);

@@ -173,7 +173,11 @@ pub fn write_public(path: &Path, octets: &[u8]) -> Result<(), DirectoryError> {
 }
 
 fn write_whole(path: &Path, octets: &[u8], mode: u32) -> Result<(), DirectoryError> {
-    let temporary = path.with_extension("new");
+    // Hidden and of the same directory, so that nobody's file is in the way and rename is atomic.
+    let mut temporary = std::ffi::OsString::from(".");
+    temporary.push(path.file_name().unwrap_or_default());
+    temporary.push(".new");
+    let temporary = path.with_file_name(temporary);
     // A left-over of an interrupted write; create_new below follows no link planted there.
     match fs::remove_file(&temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -281,7 +285,7 @@ mod tests {
         let victim = scratch.path().join("victim");
         fs::write(&victim, b"untouched").unwrap();
         let path = scratch.path().join("key.pem");
-        std::os::unix::fs::symlink(&victim, path.with_extension("new")).unwrap();
+        std::os::unix::fs::symlink(&victim, scratch.path().join(".key.pem.new")).unwrap();
         write_secret(&path, b"secret").unwrap();
         assert_eq!(fs::read(&victim).unwrap(), b"untouched");
     }

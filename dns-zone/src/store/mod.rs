@@ -132,6 +132,7 @@ mod tests {
             serial_above: 0,
             ceiling: Ceiling::for_start(Profile::Standard, 0, now),
             released_until: 0,
+            lost_until: 0,
         };
         let keys = ZoneKeys::generate().unwrap();
         let writer = ZoneWriter::build(dir.path(), config, keys, [], start, now).unwrap();

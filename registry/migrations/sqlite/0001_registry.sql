@@ -12,6 +12,8 @@ CREATE TABLE registry (
     serial_ceiling      INTEGER NOT NULL,
     -- No signature of the zone may expire after this.
     expiration_ceiling  INTEGER NOT NULL,
+    -- After the loss of a newer database: no signature of what was lost expires later.
+    lost_until          INTEGER NOT NULL DEFAULT 0,
     -- Sequence number of the newest journal row; dense, in commit order.
     journal_head        INTEGER NOT NULL
 ) STRICT;

@@ -1,5 +1,7 @@
 //! `iot-registry init`
 
+use std::net::IpAddr;
+
 use clap::Args;
 use iot_dns_zone::{Profile, ZoneKeys};
 use iot_identity::ZoneName;
@@ -22,6 +24,9 @@ pub(super) struct InitArguments {
     /// Host name of a name server, the primary first; ns1.<zone> when none is given.
     #[arg(long = "name-server")]
     name_servers: Vec<String>,
+    /// Address of all listeners; the ports are those of development and stand in registry.toml.
+    #[arg(long, default_value = "127.0.0.1")]
+    listen: IpAddr,
     /// Mailbox of the people responsible; hostmaster@<zone> when not given.
     #[arg(long)]
     contact: Option<String>,
@@ -33,7 +38,7 @@ pub(super) fn run(directory: &Directory, arguments: &InitArguments) -> anyhow::R
         profile: arguments.profile,
         name_servers: arguments.name_servers.clone(),
         contact: arguments.contact.clone(),
-        listen: Listen::development(),
+        listen: Listen::development(arguments.listen),
     };
     init(directory, &initial)?;
     let keys = ZoneKeys::load(&directory.zone())?;
@@ -56,6 +61,7 @@ pub(super) fn run_with_defaults(directory: &Directory) -> anyhow::Result<()> {
         zone: ZoneName::parse(ZONE_DEFAULT)?,
         profile: Profile::Standard,
         name_servers: Vec::new(),
+        listen: IpAddr::from([127, 0, 0, 1]),
         contact: None,
     };
     run(directory, &arguments)

@@ -56,7 +56,7 @@ impl Scene {
                 listen: if any_port {
                     Listen::any_port()
                 } else {
-                    Listen::development()
+                    Listen::development([127, 0, 0, 1].into())
                 },
             },
         )?;

@@ -237,6 +237,7 @@ async fn build_zone(
         serial_above,
         ceiling,
         released_until: opened.expiration_ceiling,
+        lost_until: opened.lost_until,
     };
     let entries: Vec<Entry> = entries
         .into_iter()

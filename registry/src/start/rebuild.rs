@@ -6,7 +6,7 @@ use super::{Core, StartError};
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::directory::Directory;
-use crate::store::{RaiseCeiling, StartUp, Store};
+use crate::store::{RaiseCeiling, RecordLoss, StartUp, Store};
 
 /// Accepts the database as the truth although the published zone is ahead of it or another's:
 /// the new zone starts above every serial that was published. Returns its serial.
@@ -28,17 +28,14 @@ pub async fn rebuild(directory: &Directory) -> Result<u32, StartError> {
             now,
         })
         .await?;
-    if let Some(last) = last {
-        // Signatures of the lost state may live as long as any signed up to this moment.
-        let ceiling = Ceiling::for_start(config.zone.profile, last.serial, now);
-        let serial = serial::later(opened.serial_ceiling, ceiling.serial);
-        store
-            .commit(RaiseCeiling {
-                serial,
-                expiration: ceiling.expiration,
-            })
-            .await?;
-    }
+    // Above whatever the lost state can have published, and believed as long as any signature made
+    // up to this moment.
+    let known = opened.serial_ceiling;
+    let published = last.map_or(known, |last| serial::later(known, last.serial));
+    let Ceiling { serial, expiration } = Ceiling::for_start(config.zone.profile, published, now);
+    store.commit(RaiseCeiling { serial, expiration }).await?;
+    let lost_until = serial::later(expiration, opened.expiration_ceiling);
+    store.commit(RecordLoss { lost_until }).await?;
     store.close().await;
     ZoneWriter::forget_last_commit(&directory.zone())?;
     drop(lock);

@@ -34,7 +34,7 @@ pub use publication::{
 };
 pub use reading::{JournalRow, ZoneEntry};
 pub use registration::{Complete, Completed, Reserve, Reserved};
-pub use start::{Opened, StartUp};
+pub use start::{Opened, RecordLoss, StartUp};
 pub use transition::{Expire, Transit, Transited};
 pub use writer::{Step, Writer};
 

@@ -53,7 +53,7 @@ pub struct ZoneEntry {
     pub device_id: DeviceId,
     /// The credential.
     pub slot: Slot,
-    /// What the DNS shall say; an absent name is listed only to bring `released_until`.
+    /// What the DNS shall say; an absent name is listed for what was released of it.
     pub publication: Publication,
     /// What is known of released signatures.
     pub released_until: Option<u32>,
@@ -229,16 +229,13 @@ impl Store {
             let (device, credential) = (rows::device(row)?, rows::credential(row)?);
             let publication = lifecycle::publication(&device, &credential, now);
             let released_until = credential.released_until;
-            // An absent name matters only while something of it could still be replayed.
-            if publication != Publication::Absent || released_until.is_some() {
-                let (device_id, slot) = (device.device_id, credential.slot);
-                entries.push(ZoneEntry {
-                    device_id,
-                    slot,
-                    publication,
-                    released_until,
-                });
-            }
+            let (device_id, slot) = (device.device_id, credential.slot);
+            entries.push(ZoneEntry {
+                device_id,
+                slot,
+                publication,
+                released_until,
+            });
         }
         Ok((u64::try_from(head).map_err(corrupt)?, entries))
     }

@@ -30,6 +30,9 @@ pub struct Opened {
     pub serial_ceiling: u32,
     /// Expiration that no signature may pass, and none has passed.
     pub expiration_ceiling: u32,
+    /// No signature of credentials that a newer, lost database knew expires later; 0 when nothing
+    /// was lost.
+    pub lost_until: u32,
     /// Newest journal row.
     pub journal_head: u64,
     /// Registrations that were begun and never answered.
@@ -64,6 +67,7 @@ impl Step for StartUp {
             fencing_token: unix(&row, "fencing_token")?,
             serial_ceiling: ceiling("serial_ceiling")?,
             expiration_ceiling: ceiling("expiration_ceiling")?,
+            lost_until: ceiling("lost_until")?,
             journal_head: unix(&row, "journal_head")?,
             voided,
         })
@@ -102,5 +106,25 @@ impl StartUp {
             .execute(connection)
             .await?;
         Ok(intents.len())
+    }
+}
+
+/// Writes down that a newer database is lost for good.
+#[derive(Debug)]
+pub struct RecordLoss {
+    /// No signature of what was lost expires later.
+    pub lost_until: u32,
+}
+
+#[async_trait]
+impl Step for RecordLoss {
+    type Output = ();
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        sqlx::query("UPDATE registry SET lost_until = max(lost_until, ?) WHERE id = 1")
+            .bind(i64::from(self.lost_until))
+            .execute(connection)
+            .await?;
+        Ok(())
     }
 }
