@@ -1,0 +1,154 @@
+//! The run `kills`, small; and proof that it notices a loss.
+#![allow(clippy::unwrap_used)] // a failed step is a failed test
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+
+use iot_dns_zone::Profile;
+use iot_identity::{Fingerprint, Slot};
+use iot_registry::start::Running;
+use iot_trials::accounts::{self, Transactions, certificate_request};
+use iot_trials::device_ids::DeviceIds;
+use iot_trials::draws::Draws;
+use iot_trials::kills::Kills;
+use iot_trials::kills::ledger::{Entry, Hold, Registration};
+use iot_trials::kills::recovery::Witnesses;
+use iot_trials::kills::worker::registration;
+use iot_trials::names::Names;
+use iot_trials::report::Counts;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_lose_nothing_that_was_acknowledged() {
+    let kills = Kills {
+        count: 20,
+        seed: 20_261_122,
+        program: registry_program(),
+    };
+    let report = kills.run().await.unwrap();
+    print!("{report}");
+    for kind in [
+        "kills under load",
+        "kills right after the start",
+        "registrations acknowledged under load",
+        "registrations without answer",
+        "deactivations acknowledged",
+    ] {
+        assert!(report.counts.contains_key(kind), "{kind}: {report}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_loss_a_second_certificate_and_a_lost_hold_are_breaches() {
+    let scratch = tempfile::tempdir().unwrap();
+    let directory = accounts::initialise(&scratch.path().join("data"), Profile::Standard).unwrap();
+    let running = Running::start(&directory).await.unwrap();
+    let api = running.listen.api;
+    let token = accounts::registry_token(&directory).unwrap();
+    let registry = accounts::client(&directory, api, token).unwrap();
+    let tokens = accounts::make_operators(&registry).await.unwrap();
+    let client = accounts::client(&directory, api, tokens[0].clone()).unwrap();
+    let names = Names::at(&directory, running.listen.dot[0]).unwrap();
+    let witnesses = Witnesses {
+        client: &client,
+        names: &names,
+    };
+    let mut counts = Counts::new();
+    let mut ids = DeviceIds::new(1, 0, 1, 10);
+    let mut draws = Draws::seeded(1, 0);
+    let mut transactions = Transactions::new("loss");
+    let mut new_entry = || {
+        let csr = certificate_request().unwrap();
+        Entry::new(ids.next(&mut draws), csr, transactions.new_id())
+    };
+
+    let mut registered = new_entry();
+    let transaction = registered.created_as.clone();
+    let answer = client
+        .give_as(registered.create(), transaction)
+        .await
+        .unwrap();
+    registered.registration = registration(&answer).unwrap().0;
+    witnesses
+        .settle(&mut registered.clone(), &mut counts)
+        .await
+        .unwrap();
+
+    let other = Registration::Acknowledged {
+        fingerprint: Fingerprint::of_certificate(b"another"),
+        slot: Slot::FIRST,
+    };
+    let lost = Entry {
+        registration: other,
+        ..new_entry()
+    };
+    let pending_and_lost = Entry {
+        registration: Registration::Pending,
+        ..new_entry()
+    };
+    let second = Entry {
+        registration: other,
+        ..registered.clone()
+    };
+    let hold_lost = Entry {
+        hold: Hold::On,
+        ..registered.clone()
+    };
+    for (mut entry, breach) in [
+        (lost, "acknowledged and lost"),
+        (pending_and_lost, "acknowledged and lost"),
+        (second, "another credential"),
+        (hold_lost, "acknowledged was On"),
+    ] {
+        let error = witnesses.settle(&mut entry, &mut counts).await.unwrap_err();
+        assert!(error.to_string().contains(breach), "{error}");
+    }
+
+    // What was never sent is not there, and the retry registers it once.
+    let mut unanswered = new_entry();
+    witnesses
+        .settle(&mut unanswered, &mut counts)
+        .await
+        .unwrap();
+    assert!(unanswered.is_settled());
+    assert_eq!(counts["unanswered registrations without a trace"], 1);
+    running.stop().await;
+}
+
+/// The registry's program beside ours, built from the present sources.
+fn registry_program() -> PathBuf {
+    if let Some(path) = std::env::var_os("IOT_REGISTRY_BIN") {
+        return path.into();
+    }
+    let program = Path::new(env!("CARGO_BIN_EXE_iot-soak")).with_file_name("iot-registry");
+    if !is_fresh(&program).unwrap_or(false) {
+        // `cargo test -p iot-trials` alone does not build another package's program.
+        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+        build.args(["build", "-p", "iot-registry", "--bin", "iot-registry"]);
+        if program
+            .parent()
+            .is_some_and(|parent| parent.ends_with("release"))
+        {
+            build.arg("--release");
+        }
+        assert!(
+            build.status().unwrap().success(),
+            "iot-registry cannot be built"
+        );
+    }
+    program
+}
+
+/// Whether no source that cargo noted for the program is younger than it.
+fn is_fresh(program: &Path) -> std::io::Result<bool> {
+    let modified = |path: &Path| std::fs::metadata(path)?.modified();
+    let built: SystemTime = modified(program)?;
+    let notes = std::fs::read_to_string(program.with_extension("d"))?;
+    let sources = notes.split_once(": ").map_or("", |(_, sources)| sources);
+    for source in sources.split_ascii_whitespace() {
+        if modified(Path::new(source))? > built {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
