@@ -22,13 +22,18 @@ const SERIALS_AHEAD: u32 = 20_000;
 /// Serials left when a higher ceiling is wanted.
 pub(crate) const SERIALS_LEFT_MIN: u32 = 5_000;
 
+/// Time that a ceiling leaves free: the zone stays signed through a day without the database.
+const EXPIRATION_AHEAD_SECS: u32 = 24 * 3600;
+/// Time left when a higher ceiling is wanted.
+pub(crate) const EXPIRATION_LEFT_MIN_SECS: u32 = 23 * 3600;
+
 impl Ceiling {
     /// What the database has to promise before a zone is built with `Start::serial_above`.
     pub fn for_start(profile: Profile, serial_above: u32, now: u64) -> Self {
         let validity_secs = profile.validity_secs();
         Self {
             serial: serial_above.wrapping_add(SERIALS_AHEAD),
-            expiration: serial::wrapped(now).wrapping_add(validity_secs + validity_secs / 4),
+            expiration: serial::wrapped(now).wrapping_add(validity_secs + EXPIRATION_AHEAD_SECS),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Spreads work over all cores.
 
 use std::num::NonZero;
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
 /// Below this many items a thread costs more than it saves: a signature takes some 40 µs, starting
 /// a thread about as much.
@@ -16,15 +16,21 @@ pub(crate) fn map_parts<T: Sync, R: Send>(items: &[T], work: impl Fn(&[T]) -> R 
         return vec![work(items)];
     }
     thread::scope(|scope| {
+        let work = &work;
         let parts: Vec<_> = items
             .chunks(part)
-            .map(|part| scope.spawn(|| work(part)))
+            .map(|part| {
+                let thread = thread::Builder::new().spawn_scoped(scope, move || work(part));
+                (part, thread)
+            })
             .collect();
         parts
             .into_iter()
-            .map(|part| match part.join() {
-                Ok(result) => result,
-                Err(panic) => std::panic::resume_unwind(panic),
+            .map(|(part, thread)| match thread.map(ScopedJoinHandle::join) {
+                Ok(Ok(result)) => result,
+                Ok(Err(panic)) => std::panic::resume_unwind(panic),
+                // The system gives no more threads: slower, not wrong.
+                Err(_) => work(part),
             })
             .collect()
     })

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::gate::Passed;
 use crate::name::NameKey;
+use crate::record_type::is_key_type;
+use crate::serial;
 use crate::snapshot::Snapshot;
 
 /// A complete next version of the zone, ready to be committed.
@@ -12,6 +14,8 @@ pub struct Batch {
     pub(crate) snapshot: Snapshot,
     /// Names that got new signatures.
     pub(crate) signed_names: BTreeSet<NameKey>,
+    /// Latest expiration among the new signatures, those over DNSKEY, CDS and CDNSKEY excepted.
+    pub(crate) latest_expiration: Option<u32>,
     /// For each change of the plan, until when the name may have been denied.
     pub(crate) denied_until: Vec<Option<u32>>,
 }
@@ -30,18 +34,23 @@ pub fn seal(passed: Passed, applied: u64) -> Batch {
     snapshot.applied = applied;
     let signatures = passed.0.signatures;
     let mut signed_names = BTreeSet::new();
+    let mut latest_expiration = None;
     for ((key, record_type), octets) in plan.jobs.into_iter().zip(signatures) {
         let node = snapshot.nodes.get_mut(&key);
         let signature = node.and_then(|node| node.signature_mut(record_type));
         // The gate refuses jobs without an RRset, so both are there.
         if let (Some(signature), Some(octets)) = (signature, octets) {
             signature.octets = octets;
+            if !is_key_type(record_type) {
+                latest_expiration = serial::later_of(latest_expiration, signature.expiration);
+            }
         }
         signed_names.insert(key);
     }
     Batch {
         snapshot,
         signed_names,
+        latest_expiration,
         denied_until: plan.denied_until,
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use iot_identity::{DeviceId, Publication, Slot};
 
 use crate::apex::fixed_names;
-use crate::ceiling::{Ceiling, SERIALS_LEFT_MIN, check_ceiling};
+use crate::ceiling::{Ceiling, EXPIRATION_LEFT_MIN_SECS, SERIALS_LEFT_MIN, check_ceiling};
 use crate::change::{self, BuildName, Change, ToSign, Version, plan, plan_again, plan_build};
 use crate::config::ZoneConfig;
 use crate::error::ZoneError;
@@ -178,6 +178,7 @@ impl ZoneWriter {
         let owner = Owner {
             database_id: start.database_id,
             fencing_token: start.fencing_token,
+            released_until: start.released_until,
         };
         Ok(Self {
             keys,
@@ -210,7 +211,7 @@ impl ZoneWriter {
         let snapshot = self.snapshot();
         let validity_secs = snapshot.profile().validity_secs();
         let soon_serial = snapshot.serial().wrapping_add(SERIALS_LEFT_MIN);
-        let soon = serial::wrapped(now).wrapping_add(validity_secs + validity_secs / 8);
+        let soon = serial::wrapped(now).wrapping_add(validity_secs + EXPIRATION_LEFT_MIN_SECS);
         if self.ceiling.covers(soon_serial, soon) {
             return None;
         }

@@ -354,7 +354,8 @@ fn check_extension(
         ParsedExtension::KeyUsage(usage) if usage.key_cert_sign() || usage.crl_sign() => {
             Err(CsrError::AsksForAuthority)
         }
-        ParsedExtension::KeyUsage(usage) => Ok(usage.digital_signature()),
+        // Bit 0 alone: what else is asked for would not be granted (RFC 5280 §4.2.1.3).
+        ParsedExtension::KeyUsage(usage) => Ok(usage.flags == 1),
         ParsedExtension::ExtendedKeyUsage(usage) => Ok(usage.client_auth
             && !(usage.any || usage.server_auth || usage.code_signing || usage.email_protection)
             && !(usage.time_stamping || usage.ocsp_signing || !usage.other.is_empty())),

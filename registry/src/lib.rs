@@ -25,6 +25,7 @@ pub mod directory;
 pub mod https_client;
 pub mod init;
 pub mod lifecycle;
+mod panics;
 pub mod publisher;
 pub mod service;
 pub mod start;

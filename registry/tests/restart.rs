@@ -110,3 +110,89 @@ fn serve_makes_a_registry_in_an_empty_directory_once() {
         config
     );
 }
+
+/// Changes the database as only an attacker or an accident would.
+fn tamper(registry: &Registry, statement: &'static str) {
+    let path = registry.dir.join("registry.db");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        use sqlx::Connection;
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+        let mut database = sqlx::SqliteConnection::connect_with(&options)
+            .await
+            .unwrap();
+        sqlx::query(statement).execute(&mut database).await.unwrap();
+        database.close().await.unwrap();
+    });
+}
+
+#[test]
+fn an_older_database_is_refused_however_often_it_is_tried() {
+    let serving = Registry::init(Profile::Standard).serve();
+    register(&serving, ICCID);
+    let registry = serving.stop();
+    let copy = registry.scratch.path().join("registry.db.copy");
+    std::fs::copy(registry.dir.join("registry.db"), &copy).unwrap();
+    let serving = registry.serve();
+    succeed(&serving.run(&["device", "deactivate", "--id", ICCID]));
+    let registry = serving.stop();
+    std::fs::copy(&copy, registry.dir.join("registry.db")).unwrap();
+    // What expires in the meantime must not make the copy look newer.
+    tamper(&registry, "UPDATE credential SET not_after = 1");
+    for _ in 0..5 {
+        let refused = registry.run(&["serve"]);
+        let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(
+            !refused.status.success() && message.contains("older copy"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn a_clock_far_from_the_last_use_is_refused_until_somebody_accepts_it() {
+    let registry = Registry::init(Profile::Standard);
+    for seen_at in [
+        "UPDATE registry SET seen_at = seen_at + 7200",
+        "UPDATE registry SET seen_at = seen_at - 3000000",
+    ] {
+        tamper(&registry, seen_at);
+        let refused = registry.run(&["serve"]);
+        let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(
+            !refused.status.success() && message.contains("accept-clock"),
+            "{message}"
+        );
+        succeed(&registry.run(&["zone", "accept-clock"]));
+        succeed(&registry.run(&["zone", "check"]));
+    }
+}
+
+#[test]
+fn what_was_released_before_a_restart_still_bounds_a_withdrawal() {
+    let serving = Registry::init(Profile::Standard).serve();
+    register(&serving, EID);
+    // A withdrawal writes down its own bound; activation releases more than that.
+    succeed(&serving.run(&["device", "deactivate", "--id", EID]));
+    succeed(&serving.run(&["device", "activate", "--id", EID]));
+    let released = succeed(&serving.run(&["zone", "dump"]));
+    let latest = released
+        .lines()
+        .filter(|line| line.starts_with(&format!("1.{EID}")))
+        .filter(|line| line.contains("\tRRSIG\tCERT ") || line.contains("\tRRSIG\tTLSA "))
+        .map(|line| line.split_ascii_whitespace().nth(8).unwrap().to_owned())
+        .max()
+        .unwrap();
+    let serving = serving.stop().serve();
+    let told = succeed(&serving.run(&["device", "deactivate", "--id", EID]));
+    let denied = told
+        .lines()
+        .find(|line| line.starts_with("denied_everywhere_by"))
+        .unwrap();
+    let denied: String = denied.chars().filter(char::is_ascii_digit).collect();
+    // YYYYMMDDHHMMSS on both sides.
+    assert!(denied > latest, "{denied} {latest}");
+}

@@ -158,6 +158,7 @@ mod tests {
             zone_version,
             serial: 100 + zone_version as u32,
             applied: zone_version * 2,
+            released_until: 0,
         }
     }
 
@@ -198,8 +199,8 @@ mod tests {
             fs::write(&path, torn).unwrap();
             let found = CommitFile::read(dir.path()).unwrap().unwrap().zone_version;
             // The record is complete once its checksum is, the rest is zero before and after.
-            assert_eq!(found, if count < 84 { 4 } else { 5 }, "torn after {count}");
-            if count < 84 {
+            assert_eq!(found, if count < 88 { 4 } else { 5 }, "torn after {count}");
+            if count < 88 {
                 CommitFile::open(dir.path())
                     .unwrap()
                     .write(&record(6))

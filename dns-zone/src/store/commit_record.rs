@@ -8,15 +8,16 @@
 //! | 32..40 | zone version |
 //! | 40..44 | SOA serial |
 //! | 44..52 | applied sequence number |
-//! | 52..84 | SHA-256 of the octets before |
-//! | 84..512 | zero |
+//! | 52..56 | latest expiration of any signature released |
+//! | 56..88 | SHA-256 of the octets before |
+//! | 88..512 | zero |
 //!
 //! Numbers are big-endian. A disk writes a sector of 512 octets whole or torn; the checksum tells.
 
 use ring::digest;
 
 const MAGIC: &[u8; 8] = b"iotzone1";
-const CHECKED_OCTETS: usize = 52;
+const CHECKED_OCTETS: usize = 56;
 const DIGEST_END: usize = CHECKED_OCTETS + 32;
 
 /// Which version of the zone is durable, and what it contains.
@@ -32,6 +33,9 @@ pub struct CommitRecord {
     pub serial: u32,
     /// Sequence number of the last change in the version.
     pub applied: u64,
+    /// Latest expiration of any signature released in this version or before, those over DNSKEY,
+    /// CDS and CDNSKEY excepted; 0 when there was none.
+    pub released_until: u32,
 }
 
 impl CommitRecord {
@@ -46,6 +50,7 @@ impl CommitRecord {
         octets[32..40].copy_from_slice(&self.zone_version.to_be_bytes());
         octets[40..44].copy_from_slice(&self.serial.to_be_bytes());
         octets[44..52].copy_from_slice(&self.applied.to_be_bytes());
+        octets[52..56].copy_from_slice(&self.released_until.to_be_bytes());
         let digest = digest::digest(&digest::SHA256, &octets[..CHECKED_OCTETS]);
         octets[CHECKED_OCTETS..DIGEST_END].copy_from_slice(digest.as_ref());
         octets
@@ -67,6 +72,7 @@ impl CommitRecord {
             zone_version: number(32)?,
             serial: u32::from_be_bytes(octets[40..44].try_into().ok()?),
             applied: number(44)?,
+            released_until: u32::from_be_bytes(octets[52..56].try_into().ok()?),
         })
     }
 }
@@ -83,6 +89,7 @@ mod tests {
             zone_version: u64::MAX,
             serial: 0xfedc_ba98,
             applied: 77,
+            released_until: 0x8000_0001,
         };
         let octets = record.encode();
         assert_eq!(CommitRecord::decode(&octets), Some(record));

@@ -13,6 +13,7 @@ pub use commit_record::CommitRecord;
 
 use crate::error::ZoneError;
 use crate::seal::Batch;
+use crate::serial;
 use crate::snapshot::Snapshot;
 use commit_file::CommitFile;
 
@@ -26,6 +27,18 @@ pub(crate) fn last_commit(dir: &Path) -> Result<Option<CommitRecord>, ZoneError>
 pub(crate) struct Owner {
     pub(crate) database_id: [u8; 16],
     pub(crate) fencing_token: u64,
+    /// Latest expiration released before, as [`CommitRecord::released_until`].
+    pub(crate) released_until: u32,
+}
+
+impl Owner {
+    fn note_released(&mut self, batch: &Batch) {
+        self.released_until = match (self.released_until, batch.latest_expiration) {
+            (0, Some(until)) => until,
+            (known, Some(until)) => serial::later(known, until),
+            (known, None) => known,
+        };
+    }
 }
 
 /// The zone on disk and in memory: the commit record, and the version that readers see.
@@ -39,8 +52,9 @@ pub(crate) struct Store {
 
 impl Store {
     /// Opens the directory and commits the first version.
-    pub(crate) fn create(dir: &Path, owner: Owner, batch: Batch) -> Result<Self, ZoneError> {
+    pub(crate) fn create(dir: &Path, mut owner: Owner, batch: Batch) -> Result<Self, ZoneError> {
         let mut file = CommitFile::open(dir)?;
+        owner.note_released(&batch);
         file.write(&record(&owner, &batch.snapshot))
             .map_err(durability)?;
         Ok(Self {
@@ -57,6 +71,7 @@ impl Store {
         if self.failed {
             return Err(ZoneError::Stopped);
         }
+        self.owner.note_released(&batch);
         if let Err(error) = self.file.write(&record(&self.owner, &batch.snapshot)) {
             self.failed = true;
             return Err(durability(error));
@@ -100,6 +115,7 @@ fn record(owner: &Owner, snapshot: &Snapshot) -> CommitRecord {
         zone_version: snapshot.zone_version(),
         serial: snapshot.serial(),
         applied: snapshot.applied(),
+        released_until: owner.released_until,
     }
 }
 
@@ -142,11 +158,13 @@ mod tests {
                 ..Snapshot::clone(&writer.snapshot())
             },
             signed_names: BTreeSet::new(),
+            latest_expiration: Some(u32::MAX),
             denied_until: Vec::new(),
         };
         let owner = Owner {
             database_id: [1; 16],
             fencing_token: 1,
+            released_until: 7,
         };
         let mut store = Store::create(dir.path(), owner, batch(2)).unwrap();
         let reader = store.reader();

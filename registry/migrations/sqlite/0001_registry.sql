@@ -12,6 +12,8 @@ CREATE TABLE registry (
     serial_ceiling      INTEGER NOT NULL,
     -- No signature of the zone may expire after this.
     expiration_ceiling  INTEGER NOT NULL,
+    -- Latest time that was written down: the next start holds its clock against it.
+    seen_at             INTEGER NOT NULL,
     -- After the loss of a newer database: no signature of what was lost expires later.
     lost_until          INTEGER NOT NULL DEFAULT 0,
     -- Sequence number of the newest journal row; dense, in commit order.
@@ -106,6 +108,8 @@ CREATE TABLE journal (
     published_serial  INTEGER,
     published_at      INTEGER,
     believed_until    INTEGER,
+    -- A later row of the same name was published with it: this one never was, alone.
+    superseded        INTEGER NOT NULL DEFAULT 0 CHECK (superseded IN (0, 1)),
     quarantined       TEXT,
     CHECK ((publication = 'active') = (fingerprint IS NOT NULL))
 ) STRICT;
@@ -118,7 +122,8 @@ CREATE TABLE idempotency (
     client_transaction_id  TEXT    NOT NULL,
     request_digest         BLOB    NOT NULL,
     device_id              TEXT    NOT NULL,
-    seq                    INTEGER NOT NULL,
+    first_seq              INTEGER NOT NULL,
+    last_seq               INTEGER NOT NULL,
     created_at             INTEGER NOT NULL,
     PRIMARY KEY (account, client_transaction_id)
 ) STRICT;

@@ -57,6 +57,9 @@ enum Command {
     Zone(zone::ZoneCommand),
 }
 
+/// Threads for signing certificates; each keeps a core busy while it works.
+const BLOCKING_THREADS_MAX: usize = 16;
+
 /// Parses the arguments and runs the command.
 ///
 /// Exit code 0 on success, 1 when the command failed, 2 for wrong arguments.
@@ -64,6 +67,7 @@ pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     log_to_standard_error(matches!(arguments.command, Command::Serve(_)));
     let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
         .enable_all()
         .build()
     {

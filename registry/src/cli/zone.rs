@@ -36,6 +36,9 @@ pub(super) enum ZoneCommand {
     /// After the loss of a newer database: publish what this one says, above every serial that was
     /// published. Devices that were withdrawn meanwhile can become active again.
     Rebuild,
+    /// After a long stand-still: take the clock as right although the database was last used far from
+    /// the present time.
+    AcceptClock,
 }
 
 /// How a trust anchor is written.
@@ -54,6 +57,11 @@ pub(super) async fn run(directory: &Directory, command: &ZoneCommand) -> anyhow:
         ZoneCommand::Dump { out, door } => dump(directory, out.as_deref(), door).await,
         ZoneCommand::Ds { format } => ds(directory, *format),
         ZoneCommand::Check { door } => check(directory, door).await,
+        ZoneCommand::AcceptClock => {
+            crate::start::accept_clock(directory).await?;
+            println!("the present time is taken as right");
+            Ok(())
+        }
         ZoneCommand::Rebuild => {
             let serial = crate::start::rebuild(directory).await?;
             println!("the zone was rebuilt from the database with serial {serial}");

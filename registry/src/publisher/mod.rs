@@ -1,9 +1,9 @@
 //! The publisher: carries the journal into the zone, in commit order, and keeps signatures fresh.
 //!
 //! It is the only owner of the [`ZoneWriter`]. Recovery is the ordinary code: whatever journal
-//! lies behind the zone is the next batch. Withdrawals jump the queue: when there is a backlog, the
-//! newest ones of every name go first, and older rows of such a name are skipped when their turn
-//! comes, so that a jump is never undone on the way.
+//! lies behind the zone is the next batch. Holds jump the queue: when there is a backlog they go
+//! first, and older rows of such a name are skipped when their turn comes, so that a jump is never
+//! undone on the way. Re-signing has its share of every turn, whatever else fails in it.
 
 mod results;
 mod task;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use iot_dns_zone::{ZoneReader, ZoneWriter};
 use tokio::sync::{Notify, watch};
 
-pub use results::{PublicationResult, Results};
+pub use results::{PublicationResult, Results, Visible};
 
 use crate::store::Store;
 

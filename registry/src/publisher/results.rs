@@ -8,17 +8,26 @@ const RESULTS_MAX: usize = 16_384;
 /// What came of one journal row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PublicationResult {
-    /// Visible.
-    Published {
-        /// SOA serial of the version that shows it.
-        serial: u32,
-        /// When that version became visible.
-        at: u64,
-        /// Latest expiration of a released signature that says otherwise, if there is one.
-        believed_until: Option<u32>,
-    },
+    /// The name is active in this version.
+    Activated(Visible),
+    /// The name is inactive or absent in this version.
+    Withdrawn(Visible),
+    /// A later row of the same name was published with it or ahead of it: this one was never
+    /// visible alone.
+    Superseded(Visible),
     /// The gate refused it; an operator has to look.
     Quarantined,
+}
+
+/// Since when something is visible, and until when the contrary may be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Visible {
+    /// SOA serial of the version that shows it.
+    pub serial: u32,
+    /// When that version had become visible.
+    pub at: u64,
+    /// Latest expiration of a released signature that says otherwise, if there is one.
+    pub believed_until: Option<u32>,
 }
 
 /// Results by sequence number.

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iot_dns_zone::{Applied, Ceiling, Change, ZoneError, ZoneWriter};
+use iot_dns_zone::{Applied, Ceiling, Change, Outcome, ZoneError, ZoneWriter};
 use iot_identity::{DeviceId, Publication, Slot};
 
-use super::{PublicationResult, Shared};
-use crate::clock::unix_now;
+use super::{PublicationResult, Shared, Visible};
+use crate::clock::{self, unix_now};
 use crate::store::{
     JournalRow, Published, Quarantined, RaiseCeiling, RecordPublished, RecordQuarantined, Store,
     StoreError,
@@ -16,10 +16,11 @@ use crate::store::{
 
 /// Journal rows in one zone version at most.
 const BATCH_ROWS_MAX: u32 = 512;
-/// Withdrawals that jump the queue at once.
+/// Holds that jump the queue in one turn at most.
 const JUMP_ROWS_MAX: u32 = 64;
-/// Names that are re-signed in one turn at most: a few milliseconds.
-const RESIGN_NAMES_MAX: usize = 128;
+/// Names that are re-signed in one turn: a few milliseconds, or more when many are overdue.
+const RESIGN_NAMES_MIN: usize = 128;
+const RESIGN_NAMES_MAX: usize = 4096;
 /// Longest time without looking at clock and journal.
 const IDLE_MAX: Duration = Duration::from_secs(1);
 /// Pause after a failure, so that a broken disk or database is not hammered.
@@ -32,14 +33,17 @@ pub(super) struct Task {
     store: Store,
     shared: Arc<Shared>,
     applied: u64,
-    /// Names whose withdrawal was published ahead of its turn, with its row.
+    /// Names whose hold was published ahead of its turn, with its row.
     jumped: HashMap<Name, u64>,
+    /// Newest row that was looked at for jumping.
+    jump_cursor: u64,
 }
 
 /// Why a turn failed.
 enum Failure {
     Zone(ZoneError),
     Store(StoreError),
+    Clock(clock::ClockJumped),
 }
 
 impl From<ZoneError> for Failure {
@@ -56,16 +60,19 @@ impl From<StoreError> for Failure {
 
 impl Task {
     pub(super) fn new(writer: ZoneWriter, store: Store, shared: Arc<Shared>, applied: u64) -> Self {
+        let (jumped, jump_cursor) = (HashMap::new(), applied);
         Self {
             writer,
             store,
             shared,
             applied,
-            jumped: HashMap::new(),
+            jumped,
+            jump_cursor,
         }
     }
 
     pub(super) async fn run(mut self) {
+        let _guard = crate::panics::AbortOnPanic("the publisher");
         loop {
             let busy = match self.turn().await {
                 Ok(busy) => busy,
@@ -90,9 +97,16 @@ impl Task {
         }
     }
 
-    /// Publishes a batch, then re-signs a little: neither starves the other. True when there may be
-    /// more to do at once.
+    /// Publishes a batch, then re-signs: neither starves the other, and a database that refuses
+    /// does not let signatures run out. True when there may be more to do at once.
     async fn turn(&mut self) -> Result<bool, Failure> {
+        clock::check().map_err(Failure::Clock)?;
+        let published = self.publish().await;
+        let overdue = self.resign();
+        Ok(published? || overdue?)
+    }
+
+    async fn publish(&mut self) -> Result<bool, Failure> {
         self.raise_ceiling_if_wanted().await?;
         let rows = self
             .store
@@ -100,17 +114,25 @@ impl Task {
             .await?;
         let backlog = rows.len() as u32 == BATCH_ROWS_MAX;
         if backlog {
-            self.publish_withdrawals_first().await?;
+            self.publish_holds_first().await?;
         }
         if !rows.is_empty() {
             self.publish_in_order(&rows).await?;
         }
+        Ok(backlog)
+    }
+
+    fn resign(&mut self) -> Result<bool, Failure> {
         let now = unix_now();
-        let writer = &mut self.writer;
-        if writer.next_resign_at() <= now {
-            tokio::task::block_in_place(|| writer.resign(now, RESIGN_NAMES_MAX))?;
+        let due = self.writer.resign_due(now);
+        if due == 0 {
+            return Ok(false);
         }
-        Ok(backlog || self.writer.next_resign_at() <= now)
+        // A quarter of what is overdue in a turn keeps up with any load of registrations.
+        let names = (due / 4).clamp(RESIGN_NAMES_MIN, RESIGN_NAMES_MAX);
+        let writer = &mut self.writer;
+        tokio::task::block_in_place(|| writer.resign(now, names))?;
+        Ok(self.writer.next_resign_at() <= now)
     }
 
     fn idle_time(&self) -> Duration {
@@ -120,10 +142,15 @@ impl Task {
 
     /// The zone goes nowhere that the database has not written down before.
     async fn raise_ceiling_if_wanted(&mut self) -> Result<(), Failure> {
-        if let Some(ceiling) = self.writer.ceiling_wanted(unix_now()) {
+        let now = unix_now();
+        if let Some(ceiling) = self.writer.ceiling_wanted(now) {
             let Ceiling { serial, expiration } = ceiling;
             self.store
-                .commit(RaiseCeiling { serial, expiration })
+                .commit(RaiseCeiling {
+                    serial,
+                    expiration,
+                    now,
+                })
                 .await?;
             self.writer.raise_ceiling(ceiling);
         }
@@ -141,28 +168,24 @@ impl Task {
         let applied = self.apply(&newest_changes(due.iter().copied()), last.seq)?;
         self.applied = last.seq;
         self.jumped.retain(|_, seq| *seq > last.seq);
-        self.record(rows, &applied).await
+        self.record(rows, &applied);
+        Ok(())
     }
 
-    /// Publishes the newest withdrawals of a backlog while `applied` stays where it is.
-    async fn publish_withdrawals_first(&mut self) -> Result<(), Failure> {
-        let rows = self
-            .store
-            .withdrawals_after(self.applied, JUMP_ROWS_MAX)
-            .await?;
-        let jumped = &self.jumped;
-        let rows: Vec<JournalRow> = rows
-            .into_iter()
-            .filter(|row| jumped.get(&name_of(row)).is_none_or(|seq| row.seq > *seq))
-            .collect();
-        if rows.is_empty() {
+    /// Publishes the next holds of a backlog while `applied` stays where it is.
+    async fn publish_holds_first(&mut self) -> Result<(), Failure> {
+        let after = self.jump_cursor.max(self.applied);
+        let rows = self.store.holds_after(after, JUMP_ROWS_MAX).await?;
+        let Some(last) = rows.last() else {
             return Ok(());
-        }
+        };
         let applied = self.apply(&newest_changes(rows.iter()), self.applied)?;
+        self.jump_cursor = last.seq;
         for row in &rows {
             self.jumped.insert(name_of(row), row.seq);
         }
-        self.record(&rows, &applied).await
+        self.record(&rows, &applied);
+        Ok(())
     }
 
     fn apply(&mut self, changes: &[Change], seq: u64) -> Result<Applied, ZoneError> {
@@ -170,79 +193,106 @@ impl Task {
         tokio::task::block_in_place(|| writer.apply(changes, seq, unix_now()))
     }
 
-    /// Tells those who wait, and writes down what they were told.
-    async fn record(&mut self, rows: &[JournalRow], applied: &Applied) -> Result<(), Failure> {
-        let mut results: HashMap<Name, (PublicationResult, Option<u32>)> = HashMap::new();
-        for outcome in &applied.outcomes {
-            let withdrawn = !matches!(outcome.publication, Publication::Active(_));
-            let believed_until = if withdrawn {
-                outcome.withdrawn_until
-            } else {
-                outcome.denied_until
-            };
-            let result = PublicationResult::Published {
-                serial: outcome.serial,
-                at: outcome.published_at,
-                believed_until,
-            };
-            let released_until = outcome.withdrawn_until.filter(|_| withdrawn);
-            results.insert((outcome.device_id, outcome.slot), (result, released_until));
-        }
+    /// Tells those who wait, and has it written down what they were told.
+    fn record(&self, rows: &[JournalRow], applied: &Applied) {
+        // Taken after the commit, and rounded up: what is promised counts from being visible.
+        let at = unix_now() + 1;
+        let outcomes: HashMap<Name, &Outcome> = applied
+            .outcomes
+            .iter()
+            .map(|outcome| ((outcome.device_id, outcome.slot), outcome))
+            .collect();
+        let mut published = Vec::with_capacity(rows.len());
         let mut quarantined = Vec::new();
-        for (change, error) in &applied.quarantined {
-            let name = (change.device_id, change.slot);
+        let refused: HashMap<Name, String> = applied
+            .quarantined
+            .iter()
+            .map(|(change, error)| ((change.device_id, change.slot), error.to_string()))
+            .collect();
+        for ((device_id, slot), error) in &refused {
             tracing::error!(
-                alarm = true, device_id = %change.device_id, slot = %change.slot, %error,
+                alarm = true, %device_id, %slot, %error,
                 "the gate refused a change; it is not published"
             );
-            results.insert(name, (PublicationResult::Quarantined, None));
-            let of_name = rows.iter().filter(|row| name_of(row) == name);
-            quarantined.extend(of_name.map(|row| Quarantined {
-                seq: row.seq,
-                reason: error.to_string(),
-            }));
         }
-        let published = self.tell(rows, &results);
-        self.store.commit(RecordPublished { published }).await?;
-        if !quarantined.is_empty() {
-            self.store.commit(RecordQuarantined { quarantined }).await?;
-        }
-        Ok(())
-    }
-
-    fn tell(
-        &self,
-        rows: &[JournalRow],
-        results: &HashMap<Name, (PublicationResult, Option<u32>)>,
-    ) -> Vec<Published> {
-        let mut published = Vec::with_capacity(rows.len());
         self.shared.results.send_modify(|shared| {
             for row in rows {
-                // A row that was skipped for a jump has its result from the jump.
-                let Some((result, released_until)) = results.get(&name_of(row)) else {
-                    continue;
-                };
-                shared.add(row.seq, *result);
-                if let PublicationResult::Published {
-                    serial,
-                    at,
-                    believed_until,
-                } = *result
-                {
-                    published.push(Published {
+                if let Some(reason) = refused.get(&name_of(row)) {
+                    shared.add(row.seq, PublicationResult::Quarantined);
+                    quarantined.push(Quarantined {
                         seq: row.seq,
-                        device_id: row.device_id,
-                        slot: row.slot,
-                        serial,
-                        at,
-                        believed_until,
-                        released_until: *released_until,
+                        reason: reason.clone(),
                     });
+                    continue;
                 }
+                let outcome = outcomes.get(&name_of(row)).copied();
+                let entry = published_row(row, outcome, applied.serial, at);
+                shared.add(row.seq, result_of(row, &entry));
+                published.push(entry);
             }
             shared.advance(self.applied);
         });
-        published
+        self.write_down(published, quarantined);
+    }
+
+    /// In the background: what is not written down is bounded again by the next start.
+    fn write_down(&self, published: Vec<Published>, quarantined: Vec<Quarantined>) {
+        let store = self.store.clone();
+        tokio::spawn(async move {
+            let mut outcome = store.commit(RecordPublished { published }).await;
+            if !quarantined.is_empty() {
+                outcome = outcome.and(store.commit(RecordQuarantined { quarantined }).await);
+            }
+            if let Err(error) = outcome {
+                tracing::error!(alarm = true, %error, "what was published is not written down");
+            }
+        });
+    }
+}
+
+/// What is written down of a row whose name has this outcome; without one, the row was skipped for
+/// a hold that had jumped ahead.
+fn published_row(row: &JournalRow, outcome: Option<&Outcome>, serial: u32, at: u64) -> Published {
+    let same = outcome.filter(|outcome| outcome.publication == row.publication);
+    let withdrawn = !matches!(row.publication, Publication::Active(_));
+    let believed_until = same.and_then(|outcome| {
+        if withdrawn {
+            outcome.withdrawn_until
+        } else {
+            outcome.denied_until
+        }
+    });
+    Published {
+        seq: row.seq,
+        device_id: row.device_id,
+        slot: row.slot,
+        serial,
+        at,
+        believed_until,
+        released_until: same
+            .and_then(|outcome| outcome.withdrawn_until)
+            .filter(|_| withdrawn),
+        superseded: same.is_none(),
+    }
+}
+
+fn result_of(row: &JournalRow, published: &Published) -> PublicationResult {
+    let Published {
+        serial,
+        at,
+        believed_until,
+        superseded,
+        ..
+    } = *published;
+    let visible = Visible {
+        serial,
+        at,
+        believed_until,
+    };
+    match row.publication {
+        _ if superseded => PublicationResult::Superseded(visible),
+        Publication::Active(_) => PublicationResult::Activated(visible),
+        Publication::Inactive | Publication::Absent => PublicationResult::Withdrawn(visible),
     }
 }
 
@@ -281,6 +331,9 @@ fn report(failure: &Failure) {
         Failure::Zone(error) => {
             tracing::error!(alarm = true, %error, "publication failed; the last version stays");
         }
+        Failure::Clock(error) => {
+            tracing::error!(alarm = true, %error, "nothing is signed or withdrawn");
+        }
         Failure::Store(error) => {
             tracing::error!(alarm = true, %error, "the publisher cannot reach the database");
         }
@@ -300,6 +353,7 @@ mod tests {
             kind: "create".to_owned(),
             publication,
             published: None,
+            superseded: false,
             quarantined: None,
         }
     }

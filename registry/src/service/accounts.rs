@@ -6,7 +6,7 @@ use iot_epp_api::{AccountName, BearerToken, Problem, Reply, ResultCode, Role};
 
 use super::{Service, answer, random_octets, store_problem};
 use crate::clock::unix_now;
-use crate::store::{CreateAccount, DisableAccount, IssueToken, Origin};
+use crate::store::{CreateAccount, DisableAccount, Origin};
 
 /// A new token: 256 random bits.
 pub fn new_token() -> BearerToken {
@@ -22,20 +22,18 @@ impl Service {
         name: AccountName,
         role: Role,
     ) -> Result<Reply, Problem> {
-        let now = unix_now();
+        let token = new_token();
         let step = CreateAccount {
             origin,
             name: name.to_string(),
             role: role.as_str(),
-            now,
+            token: token.clone(),
+            now: unix_now(),
         };
         if !self.store().commit(step).await.map_err(store_problem)? {
             let reason = format!("there is an account {name} already; choose another name");
             return Err(Problem::new(ResultCode::ObjectExists, reason).at("$.name"));
         }
-        let token = new_token();
-        let step = IssueToken::new(name.to_string(), token.expose(), now);
-        self.store().commit(step).await.map_err(store_problem)?;
         Ok(Reply::AccountCreated { name, token })
     }
 

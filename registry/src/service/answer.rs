@@ -9,7 +9,7 @@ use iot_identity::{OwnerName, Publication, ZoneName};
 use time::OffsetDateTime;
 
 use crate::lifecycle::{self, Credential, Device, Facts};
-use crate::publisher::PublicationResult;
+use crate::publisher::{PublicationResult, Visible};
 use crate::store::AccountRow;
 
 /// Clock skew that verifiers allow for: added to every moment of last belief.
@@ -134,42 +134,41 @@ fn slot(device: &Device, credential: &Credential, zone: &ZoneName, now: u64) -> 
     }
 }
 
-/// Until when the contrary can be believed, over all names that a command changed.
+/// When the last of the rows of a command is visible, and until when the contrary may be believed
+/// of those that are; `None` when the gate refused one.
 ///
-/// `withdrawal` tells what the command was; `ttl_secs` is that of the records (withdrawal) or of
-/// their denial (publication). Quarantined results say nothing.
+/// A name that was not changed to what the command wanted alone (superseded by a later command) has
+/// no such moment.
 pub(super) fn times(
     results: &[PublicationResult],
     withdrawal: bool,
     ttl_secs: u32,
 ) -> Option<PublicationTimes> {
-    let mut times: Option<(u32, u64, u64)> = None;
+    let mut last: Option<Visible> = None;
+    let mut believed: Option<u64> = None;
     for result in results {
-        let PublicationResult::Published {
-            serial,
-            at,
-            believed_until,
-        } = *result
-        else {
-            return None;
+        let (visible, counts) = match *result {
+            PublicationResult::Activated(visible) => (visible, !withdrawal),
+            PublicationResult::Withdrawn(visible) => (visible, withdrawal),
+            PublicationResult::Superseded(visible) => (visible, false),
+            PublicationResult::Quarantined => return None,
         };
-        // Nothing was ever released: the contrary ends with the publication itself.
-        let until = believed_until
-            .map_or(at, |until| {
-                serial::unwrapped(until, at) + VERIFIER_SKEW_SECS
-            })
-            .max(at);
-        times = Some(match times {
-            None => (serial, at, until),
-            Some((_, earlier_at, earlier)) => (serial, at.max(earlier_at), until.max(earlier)),
-        });
+        last = Some(last.filter(|last| last.at > visible.at).unwrap_or(visible));
+        if counts {
+            // Nothing was ever released: the contrary ends with the publication itself.
+            let until = visible.believed_until.map_or(visible.at, |until| {
+                serial::unwrapped(until, visible.at) + VERIFIER_SKEW_SECS
+            });
+            believed = Some(until.max(visible.at).max(believed.unwrap_or(0)));
+        }
     }
-    let (published_serial, at, until) = times?;
+    let last = last?;
+    let believed = believed.map(calendar);
     Some(PublicationTimes {
-        published_serial,
-        denied_everywhere_by: withdrawal.then(|| calendar(until)),
-        honest_caches_by: Some(calendar(at + u64::from(ttl_secs))),
-        visible_everywhere_by: (!withdrawal).then(|| calendar(until)),
+        published_serial: last.serial,
+        denied_everywhere_by: believed.filter(|_| withdrawal),
+        honest_caches_by: Some(calendar(last.at + u64::from(ttl_secs))),
+        visible_everywhere_by: believed.filter(|_| !withdrawal),
     })
 }
 
@@ -177,17 +176,21 @@ pub(super) fn times(
 mod tests {
     use super::*;
 
-    fn published(at: u64, believed_until: Option<u32>) -> PublicationResult {
-        PublicationResult::Published {
+    fn visible(at: u64, believed_until: Option<u32>) -> Visible {
+        Visible {
             serial: 7,
             at,
             believed_until,
         }
     }
 
+    fn withdrawn(at: u64, believed_until: Option<u32>) -> PublicationResult {
+        PublicationResult::Withdrawn(visible(at, believed_until))
+    }
+
     #[test]
     fn withdrawal_is_believed_everywhere_when_the_last_signature_and_the_skew_have_ended() {
-        let results = [published(1000, Some(4000)), published(1000, Some(5000))];
+        let results = [withdrawn(1000, Some(4000)), withdrawn(1000, Some(5000))];
         let times = times(&results, true, 60).unwrap();
         assert_eq!(times.published_serial, 7);
         assert_eq!(times.denied_everywhere_by, Some(calendar(5300)));
@@ -197,14 +200,37 @@ mod tests {
 
     #[test]
     fn what_was_never_denied_is_visible_at_once() {
-        let times = times(&[published(1000, None)], false, 60).unwrap();
+        let results = [PublicationResult::Activated(visible(1000, None))];
+        let times = times(&results, false, 60).unwrap();
         assert_eq!(times.visible_everywhere_by, Some(calendar(1000)));
         assert_eq!(times.denied_everywhere_by, None);
     }
 
     #[test]
+    fn an_activation_that_leaves_the_name_inactive_promises_no_visibility() {
+        let times = times(&[withdrawn(1000, Some(4000))], false, 60).unwrap();
+        assert_eq!(times.visible_everywhere_by, None);
+    }
+
+    #[test]
+    fn a_superseded_row_promises_nothing_but_its_serial() {
+        let results = [PublicationResult::Superseded(visible(1000, None))];
+        let times = times(&results, true, 60).unwrap();
+        assert_eq!(
+            (times.published_serial, times.denied_everywhere_by),
+            (7, None)
+        );
+    }
+
+    #[test]
     fn a_quarantined_name_has_no_times() {
-        let results = [published(1000, None), PublicationResult::Quarantined];
-        assert_eq!(times(&results, true, 60), None);
+        assert_eq!(
+            times(
+                &[withdrawn(1000, None), PublicationResult::Quarantined],
+                true,
+                60
+            ),
+            None
+        );
     }
 }

@@ -3,7 +3,7 @@
 use iot_epp_api::{
     Availability, Caller, Problem, ProcessKind, ProcessState, ProcessStatus, Reply, Role,
 };
-use iot_identity::DeviceId;
+use iot_identity::{DeviceId, Publication};
 
 use super::{
     Handled, PUBLICATION_PATIENCE, Service, actor, answer, other_content_problem, refusal_problem,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::clock::unix_now;
 use crate::lifecycle::{self, Facts, Transition};
-use crate::publisher::PublicationResult;
+use crate::publisher::{PublicationResult, Visible};
 use crate::store::{JournalRow, Origin, Transit, Transited};
 
 impl Service {
@@ -39,14 +39,20 @@ impl Service {
             } => {
                 self.publisher().journal_grew();
                 let withdrawal = transition != Transition::Activate;
-                Ok(self
-                    .changed(&facts, first_seq, last_seq, withdrawal)
-                    .await?
+                let changed = self.changed(&facts, first_seq, last_seq, withdrawal).await;
+                // It is durable, whatever happened while looking for its publication.
+                Ok(changed
+                    .unwrap_or(Reply::Pending {
+                        process_id: last_seq,
+                    })
                     .into())
             }
-            Transited::Replay { seq } => {
+            Transited::Replay {
+                first_seq,
+                last_seq,
+            } => {
                 let facts = self.store().facts(device_id).await.map_err(store_problem)?;
-                let reply = self.changed(&facts, seq, seq, true).await?;
+                let reply = self.changed(&facts, first_seq, last_seq, true).await?;
                 Ok(Handled {
                     reply,
                     replayed: true,
@@ -228,8 +234,8 @@ impl Service {
         let result = self.publication_result(process_id).await?;
         let withdrawal = matches!(kind, ProcessKind::Deactivate | ProcessKind::Delete);
         let state = match result {
-            Some(PublicationResult::Published { .. }) => ProcessState::Completed,
             Some(PublicationResult::Quarantined) => ProcessState::Failed,
+            Some(_) => ProcessState::Completed,
             None if self.publisher().applied() >= process_id => ProcessState::Completed,
             None => ProcessState::Pending,
         };
@@ -249,10 +255,15 @@ fn journal_result(row: &JournalRow) -> Option<PublicationResult> {
         return Some(PublicationResult::Quarantined);
     }
     let (serial, at, believed_until) = row.published?;
-    Some(PublicationResult::Published {
+    let visible = Visible {
         serial,
         at,
         believed_until,
+    };
+    Some(match row.publication {
+        _ if row.superseded => PublicationResult::Superseded(visible),
+        Publication::Active(_) => PublicationResult::Activated(visible),
+        Publication::Inactive | Publication::Absent => PublicationResult::Withdrawn(visible),
     })
 }
 

@@ -95,6 +95,7 @@ impl Service {
         request: Request,
         origin: Origin,
     ) -> Result<Handled, Problem> {
+        crate::clock::check().map_err(clock_problem)?;
         if !authorisation::permits(caller.role, &request.command) {
             return Err(Problem::new(
                 ResultCode::AuthorizationError,
@@ -209,6 +210,16 @@ fn store_problem(error: StoreError) -> Problem {
             .retry_after(1)
         }
     }
+}
+
+/// Decisions depend on the time; without one, none are made.
+fn clock_problem(error: crate::clock::ClockJumped) -> Problem {
+    tracing::error!(alarm = true, %error, "commands are refused");
+    Problem::new(
+        ResultCode::CommandFailed,
+        "the registry's clock is wrong, so it cannot decide now; nothing was changed, try again later",
+    )
+    .retry_after(60)
 }
 
 /// A refusal of the lifecycle in the terms of the doors.

@@ -19,7 +19,8 @@ use crate::store::{Complete, Completed, Origin, Reserve, Reserved, Store, StoreE
 /// Times that a retry looks whether the first request has been carried out, and the pause between.
 const IN_PROGRESS_LOOKS: u32 = 80;
 const IN_PROGRESS_PAUSE: Duration = Duration::from_millis(25);
-/// Pause before and between attempts at voiding a reservation.
+/// Attempts at voiding a reservation, and the pause before each; the next start does it otherwise.
+const GIVE_UP_ATTEMPTS: u32 = 600;
 const GIVE_UP_PAUSE: Duration = Duration::from_secs(1);
 
 impl Service {
@@ -115,9 +116,10 @@ impl Service {
             ));
         };
         self.publisher().journal_grew();
-        self.created(device_id, completed, &certificate)
-            .await
-            .map(Handled::from)
+        let created = self.created(device_id, completed, &certificate).await;
+        // It is durable, whatever happened while looking for its publication.
+        let process_id = completed.seq;
+        Ok(created.unwrap_or(Reply::Pending { process_id }).into())
     }
 
     /// Signs on the pool for blocking work: a signature keeps a core busy for a while.
@@ -136,7 +138,6 @@ impl Service {
         completed: Completed,
         certificate: &[u8],
     ) -> Result<Reply, Problem> {
-        // Rows of one commit are published together, so the last one speaks for the first.
         let Completed { seq, last_seq } = completed;
         if self
             .publisher()
@@ -201,7 +202,7 @@ impl Service {
 /// Voids a reservation whose completion could not be committed (a full disk, say), so that the id
 /// can be registered again before the next start.
 async fn give_up(store: Store, step: Complete) {
-    loop {
+    for _ in 0..GIVE_UP_ATTEMPTS {
         tokio::time::sleep(GIVE_UP_PAUSE).await;
         match store.commit(step.clone()).await {
             // The second: somebody else has voided it.

@@ -7,7 +7,8 @@ mod rebuild;
 use std::net::SocketAddr;
 
 use iot_dns_zone::net::ServeError;
-use iot_dns_zone::{Ceiling, Entry, Role, Start, ZoneError, ZoneKeys, ZoneWriter};
+use iot_dns_zone::{Ceiling, CommitRecord, Entry, Role, Start, ZoneError, ZoneKeys, ZoneWriter};
+use iot_epp_api::BearerToken;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
@@ -20,12 +21,17 @@ use crate::init::OPERATOR_ACCOUNT;
 use crate::publisher::Publisher;
 use crate::service::Service;
 use crate::store::{
-    CreateAccount, Expire, IssueToken, Opened, Origin, RaiseCeiling, RecordRebuilt, StartUp, Store,
-    StoreError,
+    BoundUnrecorded, CreateAccount, Expire, Identity, Opened, Origin, RaiseCeiling, RecordRebuilt,
+    StartUp, Store, StoreError,
 };
 
 pub use doors::Running;
-pub use rebuild::rebuild;
+pub use rebuild::{accept_clock, rebuild};
+
+/// Furthest that the clock may be behind the last time written down.
+const CLOCK_BEHIND_MAX_SECS: u64 = 3600;
+/// Longest time that a registry can have stood still without anybody saying so.
+const CLOCK_AHEAD_MAX_SECS: u64 = 30 * 24 * 3600;
 
 /// Why the registry did not start.
 #[derive(Debug, Error)]
@@ -66,6 +72,19 @@ pub enum StartError {
          'iot-registry zone rebuild' to publish what this one says"
     )]
     OtherDatabase,
+    /// The clock is far from the last time that was written down.
+    #[error(
+        "the clock shows {shown}, but the database was last used at {seen_at} (seconds since 1970). Signing or withdrawing by a wrong clock does lasting harm: correct the clock; or, when it is right, run 'iot-registry zone accept-clock'"
+    )]
+    Clock {
+        /// What the clock shows.
+        shown: u64,
+        /// Latest time that was written down.
+        seen_at: u64,
+    },
+    /// The operators' token file is not a token.
+    #[error("operator.token does not contain a token; put the right file back")]
+    OperatorToken,
     /// The zone.
     #[error("zone: {0}")]
     Zone(ZoneError),
@@ -122,8 +141,10 @@ impl Core {
         let keys = ZoneKeys::load(&directory.zone())?;
         trust.own_key_hashes.extend(zone_key_hashes(&keys));
         let store = Store::open(&directory.database()).await?;
+        let last = ZoneWriter::last_commit(&directory.zone())?;
+        check_before_writing(&store, last, unix_now()).await?;
         let opened = open_database(&store, directory, &config).await?;
-        let (writer, applied) = build_zone(&store, directory, &config, keys, &opened).await?;
+        let (writer, applied) = build_zone(&store, directory, &config, keys, &opened, last).await?;
         let (publisher, publisher_task) = Publisher::spawn(writer, store.clone(), applied);
         let service = Service::new(store, publisher, trust, config.clone());
         Ok(Self {
@@ -168,6 +189,46 @@ fn zone_key_hashes(keys: &ZoneKeys) -> [[u8; 32]; 2] {
     })
 }
 
+fn operator_token(directory: &Directory) -> Result<BearerToken, StartError> {
+    let octets = directory::read_secret(&directory.operator_token())?;
+    let text = std::str::from_utf8(&octets).unwrap_or_default();
+    BearerToken::parse(text.trim()).map_err(|_| StartError::OperatorToken)
+}
+
+/// Holds a database against the zone that was published, and its clock against ours, before anything
+/// is written: writing could make an older copy look newer.
+async fn check_before_writing(
+    store: &Store,
+    last: Option<CommitRecord>,
+    now: u64,
+) -> Result<(), StartError> {
+    let Some(identity) = store.identity().await? else {
+        return if last.is_some() {
+            Err(StartError::OtherDatabase)
+        } else {
+            Ok(())
+        };
+    };
+    let Identity { seen_at, .. } = identity;
+    if now + CLOCK_BEHIND_MAX_SECS < seen_at || now > seen_at + CLOCK_AHEAD_MAX_SECS {
+        return Err(StartError::Clock {
+            shown: now,
+            seen_at,
+        });
+    }
+    match last {
+        Some(last) if last.database_id != identity.database_id => Err(StartError::OtherDatabase),
+        Some(last)
+            if last.applied > identity.journal_head
+                || last.fencing_token > identity.fencing_token =>
+        {
+            let (zone, database) = (last.applied, identity.journal_head);
+            Err(StartError::OlderDatabase { zone, database })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Reads what the last process left, and makes the operators' account in a new database.
 async fn open_database(
     store: &Store,
@@ -195,20 +256,17 @@ async fn open_database(
         server_transaction_id: "init".to_owned(),
         digest: [0; 32],
     };
-    let name = OPERATOR_ACCOUNT.to_owned();
-    let step = CreateAccount {
-        origin,
-        name: name.clone(),
-        role: "operator",
-        now,
-    };
-    if store.commit(step).await? {
-        let token = directory::read_secret(&directory.operator_token())?;
-        let token = String::from_utf8_lossy(&token);
-        store
-            .commit(IssueToken::new(name, token.trim(), now))
-            .await?;
-    }
+    let (name, role) = (OPERATOR_ACCOUNT.to_owned(), "operator");
+    let token = operator_token(directory)?;
+    store
+        .commit(CreateAccount {
+            origin,
+            name,
+            role,
+            token,
+            now,
+        })
+        .await?;
     Ok(opened)
 }
 
@@ -219,24 +277,33 @@ async fn build_zone(
     config: &Config,
     keys: ZoneKeys,
     opened: &Opened,
+    last: Option<CommitRecord>,
 ) -> Result<(ZoneWriter, u64), StartError> {
     // Certificates that ran out while nobody was here are withdrawn first.
     while store.commit(Expire { now: unix_now() }).await? > 0 {}
     let now = unix_now();
-    let (applied, entries) = store.zone_entries(now).await?;
-    let last = ZoneWriter::last_commit(&directory.zone())?;
-    // Without a commit record the published serial is unknown; the ceiling is above it.
-    let serial_above = last.map_or(opened.serial_ceiling, |last| last.serial);
+    // The commit record is exact when it is the one that the last process left.
+    let exact = last.filter(|last| last.fencing_token + 1 == opened.fencing_token);
+    let released_until = exact.map_or(opened.expiration_ceiling, |last| last.released_until);
+    store.commit(BoundUnrecorded { released_until }).await?;
+    let (applied, entries) = store.zone_entries().await?;
+    let serial_above = exact.map_or(opened.serial_ceiling, |last| last.serial);
     let ceiling = Ceiling::for_start(config.zone.profile, serial_above, now);
     let Ceiling { serial, expiration } = ceiling;
-    store.commit(RaiseCeiling { serial, expiration }).await?;
+    store
+        .commit(RaiseCeiling {
+            serial,
+            expiration,
+            now,
+        })
+        .await?;
     let start = Start {
         database_id: opened.database_id,
         fencing_token: opened.fencing_token,
         applied,
         serial_above,
         ceiling,
-        released_until: opened.expiration_ceiling,
+        released_until,
         lost_until: opened.lost_until,
     };
     let entries: Vec<Entry> = entries
@@ -252,7 +319,7 @@ async fn build_zone(
     let path = directory.zone();
     let build = move || ZoneWriter::build(&path, zone_config, keys, entries, start, now);
     let writer = tokio::task::block_in_place(build)?;
-    let (serial, released_until) = (writer.snapshot().serial(), opened.expiration_ceiling);
+    let serial = writer.snapshot().serial();
     store
         .commit(RecordRebuilt {
             applied,

@@ -6,7 +6,7 @@ use super::{Core, StartError};
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::directory::Directory;
-use crate::store::{RaiseCeiling, RecordLoss, StartUp, Store};
+use crate::store::{AcceptClock, RaiseCeiling, RecordLoss, StartUp, Store};
 
 /// Accepts the database as the truth although the published zone is ahead of it or another's:
 /// the new zone starts above every serial that was published. Returns its serial.
@@ -33,7 +33,13 @@ pub async fn rebuild(directory: &Directory) -> Result<u32, StartError> {
     let known = opened.serial_ceiling;
     let published = last.map_or(known, |last| serial::later(known, last.serial));
     let Ceiling { serial, expiration } = Ceiling::for_start(config.zone.profile, published, now);
-    store.commit(RaiseCeiling { serial, expiration }).await?;
+    store
+        .commit(RaiseCeiling {
+            serial,
+            expiration,
+            now,
+        })
+        .await?;
     let lost_until = serial::later(expiration, opened.expiration_ceiling);
     store.commit(RecordLoss { lost_until }).await?;
     store.close().await;
@@ -43,4 +49,16 @@ pub async fn rebuild(directory: &Directory) -> Result<u32, StartError> {
     let serial = core.serial();
     core.close().await;
     Ok(serial)
+}
+
+/// Takes the present time as right although the database was last used long ago, or later.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn accept_clock(directory: &Directory) -> Result<(), StartError> {
+    let _lock = directory.lock()?;
+    let store = Store::open(&directory.database()).await?;
+    store.commit(AcceptClock { now: unix_now() }).await?;
+    store.close().await;
+    Ok(())
 }

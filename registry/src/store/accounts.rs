@@ -1,6 +1,7 @@
 //! Accounts and their bearer tokens.
 
 use async_trait::async_trait;
+use iot_epp_api::BearerToken;
 use ring::digest;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
@@ -55,8 +56,7 @@ pub(super) async fn require_enabled(
     }
 }
 
-/// Makes an account; false when the name is taken.
-#[derive(Debug)]
+/// Makes an account with its first token; false when the name is taken.
 pub struct CreateAccount {
     /// Who asks.
     pub origin: Origin,
@@ -64,6 +64,8 @@ pub struct CreateAccount {
     pub name: String,
     /// Role of the account.
     pub role: &'static str,
+    /// The token, of which only the hash is kept.
+    pub token: BearerToken,
     /// The present time.
     pub now: u64,
 }
@@ -73,6 +75,10 @@ impl Step for CreateAccount {
     type Output = bool;
 
     async fn run(self, connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+        // The first account makes itself.
+        if self.origin.account != self.name {
+            require_enabled(connection, &self.origin.account).await?;
+        }
         let result = sqlx::query(
             "INSERT INTO account (name, role, created_at) VALUES (?, ?, ?)
              ON CONFLICT (name) DO NOTHING",
@@ -85,45 +91,15 @@ impl Step for CreateAccount {
         if result.rows_affected() == 0 {
             return Ok(false);
         }
+        sqlx::query("INSERT INTO token (hash, account, created_at) VALUES (?, ?, ?)")
+            .bind(token_hash(self.token.expose()))
+            .bind(&self.name)
+            .bind(sql_time(self.now))
+            .execute(&mut *connection)
+            .await?;
         let after = Some(self.role);
         write_audit_text(connection, &self.origin, &self.name, None, after, self.now).await?;
         Ok(true)
-    }
-}
-
-/// Gives an account a token, in addition to those it has.
-pub struct IssueToken {
-    /// The account.
-    pub account: String,
-    /// SHA-256 of the token.
-    hash: Vec<u8>,
-    /// The present time.
-    pub now: u64,
-}
-
-impl IssueToken {
-    /// Keeps only the token's hash.
-    pub fn new(account: String, token: &str, now: u64) -> Self {
-        Self {
-            account,
-            hash: token_hash(token),
-            now,
-        }
-    }
-}
-
-#[async_trait]
-impl Step for IssueToken {
-    type Output = ();
-
-    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO token (hash, account, created_at) VALUES (?, ?, ?)")
-            .bind(self.hash)
-            .bind(&self.account)
-            .bind(sql_time(self.now))
-            .execute(connection)
-            .await?;
-        Ok(())
     }
 }
 
@@ -143,6 +119,7 @@ impl Step for DisableAccount {
     type Output = Option<AccountRow>;
 
     async fn run(self, connection: &mut SqliteConnection) -> Result<Self::Output, StoreError> {
+        require_enabled(connection, &self.origin.account).await?;
         let row = sqlx::query(
             "UPDATE account SET disabled_at = coalesce(disabled_at, ?) WHERE name = ? RETURNING *",
         )

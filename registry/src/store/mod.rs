@@ -28,13 +28,14 @@ use sqlx::sqlite::{
 use sqlx::{Connection, SqlStr, SqliteConnection};
 use thiserror::Error;
 
-pub use accounts::{AccountRow, CreateAccount, DisableAccount, IssueToken};
+pub use accounts::{AccountRow, CreateAccount, DisableAccount};
 pub use publication::{
-    Published, Quarantined, RaiseCeiling, RecordPublished, RecordQuarantined, RecordRebuilt,
+    BoundUnrecorded, Published, Quarantined, RaiseCeiling, RecordPublished, RecordQuarantined,
+    RecordRebuilt,
 };
-pub use reading::{JournalRow, ZoneEntry};
+pub use reading::{Identity, JournalRow, ZoneEntry};
 pub use registration::{Complete, Completed, Reserve, Reserved};
-pub use start::{Opened, RecordLoss, StartUp};
+pub use start::{AcceptClock, Opened, RecordLoss, StartUp};
 pub use transition::{Expire, Transit, Transited};
 pub use writer::{Step, Writer};
 

@@ -1,10 +1,11 @@
 //! What the publisher writes back: ceilings before it signs, results after it published.
 
 use async_trait::async_trait;
+use iot_dns_zone::serial;
 use iot_identity::{DeviceId, Slot};
 use sqlx::SqliteConnection;
 
-use super::rows::sql_time;
+use super::rows::{corrupt, sql_time};
 use super::{Step, StoreError};
 
 /// Raises what the zone may reach; durable before the zone goes there.
@@ -14,6 +15,8 @@ pub struct RaiseCeiling {
     pub serial: u32,
     /// Expiration that no signature may pass.
     pub expiration: u32,
+    /// The present time: the next start holds its clock against it.
+    pub now: u64,
 }
 
 #[async_trait]
@@ -21,12 +24,17 @@ impl Step for RaiseCeiling {
     type Output = ();
 
     async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        // The expiration ceiling also answers "what may be replayed until when", so it never falls.
+        let present: i64 = sqlx::query_scalar("SELECT serial_ceiling FROM registry WHERE id = 1")
+            .fetch_one(&mut *connection)
+            .await?;
+        let present = u32::try_from(present).map_err(corrupt)?;
+        // Neither ceiling ever falls.
         sqlx::query(
-            "UPDATE registry SET serial_ceiling = ?,
+            "UPDATE registry SET serial_ceiling = ?, seen_at = ?,
                     expiration_ceiling = max(expiration_ceiling, ?) WHERE id = 1",
         )
-        .bind(i64::from(self.serial))
+        .bind(i64::from(serial::later(present, self.serial)))
+        .bind(sql_time(self.now))
         .bind(i64::from(self.expiration))
         .execute(connection)
         .await?;
@@ -51,6 +59,8 @@ pub struct Published {
     pub believed_until: Option<u32>,
     /// Latest expiration of a released signature over CERT or TLSA at this name.
     pub released_until: Option<u32>,
+    /// A later row of the name was published with it.
+    pub superseded: bool,
 }
 
 /// Writes down what was published.
@@ -67,12 +77,14 @@ impl Step for RecordPublished {
     async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
         for row in &self.published {
             sqlx::query(
-                "UPDATE journal SET published_serial = ?, published_at = ?, believed_until = ?
+                "UPDATE journal SET published_serial = ?, published_at = ?, believed_until = ?,
+                        superseded = ?, quarantined = NULL
                  WHERE seq = ?",
             )
             .bind(i64::from(row.serial))
             .bind(sql_time(row.at))
             .bind(row.believed_until.map(i64::from))
+            .bind(row.superseded)
             .bind(sql_time(row.seq))
             .execute(&mut *connection)
             .await?;
@@ -93,8 +105,33 @@ impl Step for RecordPublished {
     }
 }
 
-/// After the zone was built anew: rows whose publication the last process did not write down are in
-/// it now. What it released is known only by its bound.
+/// Before the zone is built anew: credentials whose withdrawal was published, or may have been,
+/// without being written down. What was released of them is known only by its bound.
+#[derive(Debug)]
+pub struct BoundUnrecorded {
+    /// No signature released before expires later.
+    pub released_until: u32,
+}
+
+#[async_trait]
+impl Step for BoundUnrecorded {
+    type Output = ();
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE credential SET released_until = max(coalesce(released_until, 0), ?1)
+             WHERE (device_id, slot) IN (
+                 SELECT device_id, slot FROM journal
+                 WHERE published_serial IS NULL AND publication <> 'active')",
+        )
+        .bind(i64::from(self.released_until))
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}
+
+/// After the zone was built anew: rows whose publication was not written down are in it now.
 #[derive(Debug)]
 pub struct RecordRebuilt {
     /// Newest journal row in the new zone.
@@ -112,16 +149,6 @@ impl Step for RecordRebuilt {
     type Output = ();
 
     async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE credential SET released_until = max(coalesce(released_until, 0), ?1)
-             WHERE (device_id, slot) IN (
-                 SELECT device_id, slot FROM journal
-                 WHERE published_serial IS NULL AND publication <> 'active' AND seq <= ?2)",
-        )
-        .bind(i64::from(self.released_until))
-        .bind(sql_time(self.applied))
-        .execute(&mut *connection)
-        .await?;
         sqlx::query(
             "UPDATE journal SET published_serial = ?, published_at = ?, believed_until = ?,
                     quarantined = NULL

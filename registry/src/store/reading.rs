@@ -10,6 +10,23 @@ use super::rows::{self, corrupt, optional_u32, optional_unix, sql_time, unix};
 use super::{Store, StoreError};
 use crate::lifecycle::{self, Facts};
 
+/// What the database says of itself before anything is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Tells this database from a copy of another registry.
+    pub database_id: [u8; 16],
+    /// Token of the last process.
+    pub fencing_token: u64,
+    /// SOA serial that the zone may not pass.
+    pub serial_ceiling: u32,
+    /// Expiration that no signature may pass.
+    pub expiration_ceiling: u32,
+    /// Newest journal row.
+    pub journal_head: u64,
+    /// Latest time that was written down.
+    pub seen_at: u64,
+}
+
 /// One line of the journal: what the zone shall say of a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalRow {
@@ -25,6 +42,8 @@ pub struct JournalRow {
     pub publication: Publication,
     /// Serial, time and end of belief in the contrary, once published.
     pub published: Option<(u32, u64, Option<u32>)>,
+    /// A later row of the same name was published with it.
+    pub superseded: bool,
     /// Why the gate refused it.
     pub quarantined: Option<String>,
 }
@@ -41,6 +60,7 @@ impl JournalRow {
             kind: row.try_get("kind")?,
             publication: rows::publication(row)?,
             published: serial.zip(at).map(|(serial, at)| (serial, at, until)),
+            superseded: row.try_get("superseded")?,
             quarantined: row.try_get("quarantined")?,
         })
     }
@@ -60,6 +80,29 @@ pub struct ZoneEntry {
 }
 
 impl Store {
+    /// What the database says of itself; `None` for a new one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn identity(&self) -> Result<Option<Identity>, StoreError> {
+        let row = sqlx::query("SELECT * FROM registry WHERE id = 1")
+            .fetch_optional(self.readers())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let number = |column| optional_u32(&row, column)?.ok_or_else(|| corrupt(column));
+        Ok(Some(Identity {
+            database_id: row
+                .try_get::<&[u8], _>("database_id")?
+                .try_into()
+                .map_err(corrupt)?,
+            fencing_token: unix(&row, "fencing_token")?,
+            serial_ceiling: number("serial_ceiling")?,
+            expiration_ceiling: number("expiration_ceiling")?,
+            journal_head: unix(&row, "journal_head")?,
+            seen_at: unix(&row, "seen_at")?,
+        }))
+    }
+
     /// The enabled account that a token belongs to: name and role.
     ///
     /// # Errors
@@ -176,17 +219,13 @@ impl Store {
         rows.iter().map(JournalRow::read).collect()
     }
 
-    /// The withdrawals among the journal after `seq`, oldest first: they jump the queue.
+    /// The holds among the journal after `seq`, oldest first: they jump the queue.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn withdrawals_after(
-        &self,
-        seq: u64,
-        limit: u32,
-    ) -> Result<Vec<JournalRow>, StoreError> {
+    pub async fn holds_after(&self, seq: u64, limit: u32) -> Result<Vec<JournalRow>, StoreError> {
         let rows = sqlx::query(
-            "SELECT * FROM journal WHERE seq > ? AND publication <> 'active' ORDER BY seq LIMIT ?",
+            "SELECT * FROM journal WHERE seq > ? AND kind = 'deactivate' ORDER BY seq LIMIT ?",
         )
         .bind(sql_time(seq))
         .bind(i64::from(limit))
@@ -206,12 +245,14 @@ impl Store {
         u64::try_from(head).map_err(corrupt)
     }
 
-    /// The whole zone as the database wants it at `now`, and the journal row it includes, read at
-    /// one instant.
+    /// The whole zone as the database wants it, and the journal row it includes, read at one instant.
+    ///
+    /// A certificate counts as expired once [`Expire`](super::Expire) has withdrawn it, so that this
+    /// and the journal never disagree.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn zone_entries(&self, now: u64) -> Result<(u64, Vec<ZoneEntry>), StoreError> {
+    pub async fn zone_entries(&self) -> Result<(u64, Vec<ZoneEntry>), StoreError> {
         let mut transaction = self.readers().begin().await?;
         let head: i64 = sqlx::query_scalar("SELECT journal_head FROM registry WHERE id = 1")
             .fetch_one(&mut *transaction)
@@ -227,8 +268,10 @@ impl Store {
         let mut entries = Vec::with_capacity(rows.len());
         for row in &rows {
             let (device, credential) = (rows::device(row)?, rows::credential(row)?);
-            let publication = lifecycle::publication(&device, &credential, now);
-            let released_until = credential.released_until;
+            let publication = lifecycle::publication(&device, &credential, 0);
+            // While it is active, more is being released than was written down.
+            let active = matches!(publication, Publication::Active(_));
+            let released_until = credential.released_until.filter(|_| !active);
             let (device_id, slot) = (device.device_id, credential.slot);
             entries.push(ZoneEntry {
                 device_id,

@@ -54,12 +54,10 @@ impl Step for Reserve {
     async fn run(self, connection: &mut SqliteConnection) -> Result<Reserved, StoreError> {
         accounts::require_enabled(connection, &self.origin.account).await?;
         match replay_of(connection, &self.origin, self.now).await? {
-            Some(Replay::Same { seq, .. }) => return Ok(Reserved::Replay { seq }),
+            Some(Replay::Same { first_seq, .. }) => return Ok(Reserved::Replay { seq: first_seq }),
             Some(Replay::OtherContent) => return Ok(Reserved::OtherContent),
+            Some(Replay::InProgress) => return Ok(Reserved::InProgress),
             None => {}
-        }
-        if let Some(reserved) = self.in_progress(connection).await? {
-            return Ok(reserved);
         }
         let facts = rows::facts(connection, self.device_id, Some(&self.key_hash)).await?;
         let reservation = match lifecycle::decide_registration(self.device_id, &facts, self.now) {
@@ -75,31 +73,6 @@ impl Step for Reserve {
 }
 
 impl Reserve {
-    /// What to say of a request under the same client transaction id whose certificate is being
-    /// signed.
-    async fn in_progress(
-        &self,
-        connection: &mut SqliteConnection,
-    ) -> Result<Option<Reserved>, StoreError> {
-        let Some(client_transaction_id) = &self.origin.client_transaction_id else {
-            return Ok(None);
-        };
-        let digest: Option<Vec<u8>> = sqlx::query_scalar(
-            "SELECT request_digest FROM intent WHERE account = ? AND client_transaction_id = ?",
-        )
-        .bind(&self.origin.account)
-        .bind(client_transaction_id)
-        .fetch_optional(connection)
-        .await?;
-        Ok(digest.map(|digest| {
-            if digest == self.origin.digest {
-                Reserved::InProgress
-            } else {
-                Reserved::OtherContent
-            }
-        }))
-    }
-
     async fn write_intent(
         &self,
         connection: &mut SqliteConnection,
@@ -222,7 +195,7 @@ impl Step for Complete {
             connection,
             &self.origin,
             self.device_id,
-            completed.seq,
+            (completed.seq, completed.last_seq),
             self.now,
         )
         .await?;

@@ -80,9 +80,9 @@ impl StartUp {
         let serial = i64::from(self.now as u32);
         sqlx::query(
             "INSERT INTO registry (id, database_id, zone, created_at, fencing_token,
-                                   serial_ceiling, expiration_ceiling, journal_head)
-             VALUES (1, ?, ?, ?, 0, ?, 0, 0)
-             ON CONFLICT (id) DO NOTHING",
+                                   serial_ceiling, expiration_ceiling, journal_head, seen_at)
+             VALUES (1, ?1, ?2, ?3, 0, ?4, 0, 0, ?3)
+             ON CONFLICT (id) DO UPDATE SET seen_at = ?3",
         )
         .bind(self.new_database_id.as_slice())
         .bind(self.zone.as_str())
@@ -106,6 +106,26 @@ impl StartUp {
             .execute(connection)
             .await?;
         Ok(intents.len())
+    }
+}
+
+/// Takes the present time as right although the last time written down is far from it.
+#[derive(Debug)]
+pub struct AcceptClock {
+    /// The present time.
+    pub now: u64,
+}
+
+#[async_trait]
+impl Step for AcceptClock {
+    type Output = ();
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        sqlx::query("UPDATE registry SET seen_at = ? WHERE id = 1")
+            .bind(sql_time(self.now))
+            .execute(connection)
+            .await?;
+        Ok(())
     }
 }
 

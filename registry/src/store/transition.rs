@@ -42,8 +42,10 @@ pub enum Transited {
     },
     /// The same request was carried out before.
     Replay {
-        /// Its journal row.
-        seq: u64,
+        /// Its first journal row.
+        first_seq: u64,
+        /// Its last journal row.
+        last_seq: u64,
     },
     /// The client transaction id was used for another request.
     OtherContent,
@@ -69,8 +71,19 @@ impl Step for Transit {
         }
         if self.transition == Transition::Delete {
             match replay_of(connection, &self.origin, self.now).await? {
-                Some(Replay::Same { seq, .. }) => return Ok(Transited::Replay { seq }),
-                Some(Replay::OtherContent) => return Ok(Transited::OtherContent),
+                Some(Replay::Same {
+                    first_seq,
+                    last_seq,
+                }) => {
+                    return Ok(Transited::Replay {
+                        first_seq,
+                        last_seq,
+                    });
+                }
+                // In progress is a registration, which this is not.
+                Some(Replay::OtherContent | Replay::InProgress) => {
+                    return Ok(Transited::OtherContent);
+                }
                 None => {}
             }
         }
@@ -105,7 +118,14 @@ impl Step for Transit {
         )
         .await?;
         if self.transition == Transition::Delete {
-            remember(connection, &self.origin, self.device_id, last_seq, self.now).await?;
+            remember(
+                connection,
+                &self.origin,
+                self.device_id,
+                (first_seq, last_seq),
+                self.now,
+            )
+            .await?;
         }
         Ok(Transited::Done {
             first_seq,
@@ -234,9 +254,13 @@ pub(super) async fn insert_journal(
 pub(super) enum Replay {
     /// With the same content.
     Same {
-        /// Its journal row.
-        seq: u64,
+        /// Its first journal row.
+        first_seq: u64,
+        /// Its last journal row.
+        last_seq: u64,
     },
+    /// With the same content, and its certificate is being signed.
+    InProgress,
     /// With other content.
     OtherContent,
 }
@@ -250,20 +274,45 @@ pub(super) async fn replay_of(
         return Ok(None);
     };
     let row = sqlx::query(
-        "SELECT request_digest, seq FROM idempotency
+        "SELECT request_digest, first_seq, last_seq FROM idempotency
          WHERE account = ? AND client_transaction_id = ? AND created_at > ?",
     )
     .bind(&origin.account)
     .bind(client_transaction_id)
     .bind(sql_time(now.saturating_sub(REPLAY_SECS)))
-    .fetch_optional(connection)
+    .fetch_optional(&mut *connection)
     .await?;
-    let Some(row) = row else { return Ok(None) };
+    let Some(row) = row else {
+        return intent_of(connection, origin, client_transaction_id).await;
+    };
     if row.try_get::<&[u8], _>("request_digest")? != origin.digest {
         return Ok(Some(Replay::OtherContent));
     }
     Ok(Some(Replay::Same {
-        seq: rows::unix(&row, "seq")?,
+        first_seq: rows::unix(&row, "first_seq")?,
+        last_seq: rows::unix(&row, "last_seq")?,
+    }))
+}
+
+/// A registration under the same client transaction id that has an intent and no certificate yet.
+async fn intent_of(
+    connection: &mut SqliteConnection,
+    origin: &Origin,
+    client_transaction_id: &str,
+) -> Result<Option<Replay>, StoreError> {
+    let digest: Option<Vec<u8>> = sqlx::query_scalar(
+        "SELECT request_digest FROM intent WHERE account = ? AND client_transaction_id = ?",
+    )
+    .bind(&origin.account)
+    .bind(client_transaction_id)
+    .fetch_optional(connection)
+    .await?;
+    Ok(digest.map(|digest| {
+        if digest == origin.digest {
+            Replay::InProgress
+        } else {
+            Replay::OtherContent
+        }
     }))
 }
 
@@ -272,25 +321,27 @@ pub(super) async fn remember(
     connection: &mut SqliteConnection,
     origin: &Origin,
     device_id: DeviceId,
-    seq: u64,
+    (first_seq, last_seq): (u64, u64),
     now: u64,
 ) -> Result<(), StoreError> {
     let Some(client_transaction_id) = &origin.client_transaction_id else {
         return Ok(());
     };
     sqlx::query(
-        "INSERT INTO idempotency (account, client_transaction_id, request_digest, device_id, seq,
-                                  created_at)
-         VALUES (?, ?, ?, ?, ?, ?)
+        "INSERT INTO idempotency (account, client_transaction_id, request_digest, device_id,
+                                  first_seq, last_seq, created_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (account, client_transaction_id) DO UPDATE SET
              request_digest = excluded.request_digest, device_id = excluded.device_id,
-             seq = excluded.seq, created_at = excluded.created_at",
+             first_seq = excluded.first_seq, last_seq = excluded.last_seq,
+             created_at = excluded.created_at",
     )
     .bind(&origin.account)
     .bind(client_transaction_id)
     .bind(origin.digest.as_slice())
     .bind(device_id.as_str())
-    .bind(sql_time(seq))
+    .bind(sql_time(first_seq))
+    .bind(sql_time(last_seq))
     .bind(sql_time(now))
     .execute(connection)
     .await?;

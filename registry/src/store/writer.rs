@@ -37,6 +37,7 @@ impl Writer {
         let (queue, receiver) = mpsc::channel(QUEUE_STEPS_MAX);
         let (running, ended) = watch::channel(());
         tokio::spawn(async move {
+            let _guard = crate::panics::AbortOnPanic("the database writer");
             run(connection, receiver).await;
             drop(running);
         });

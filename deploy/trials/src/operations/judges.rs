@@ -87,7 +87,7 @@ pub async fn full_signing(
 ) -> anyhow::Result<String> {
     let now = unix_now();
     let service = &running.core.service;
-    let (applied, entries) = service.store().zone_entries(now).await?;
+    let (applied, entries) = service.store().zone_entries().await?;
     let entries = entries.into_iter().map(|entry| Entry {
         device_id: entry.device_id,
         slot: entry.slot,

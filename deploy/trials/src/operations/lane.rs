@@ -267,9 +267,11 @@ fn require_change(response: &Response, state: DeviceState, withdrawal: bool) -> 
     match &response.outcome {
         Ok(Reply::Changed { info, times }) => {
             ensure!(info.state == state, "another state: {info:?}");
+            // What stays inactive (another hold) is promised to nobody as visible.
+            let visible = !withdrawal && state == DeviceState::Active;
             ensure!(
                 times.denied_everywhere_by.is_some() == withdrawal
-                    && times.visible_everywhere_by.is_some() != withdrawal,
+                    && times.visible_everywhere_by.is_some() == visible,
                 "other times: {times:?}"
             );
             Ok(())
