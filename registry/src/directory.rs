@@ -173,11 +173,7 @@ pub fn write_public(path: &Path, octets: &[u8]) -> Result<(), DirectoryError> {
 }
 
 fn write_whole(path: &Path, octets: &[u8], mode: u32) -> Result<(), DirectoryError> {
-    // Hidden and of the same directory, so that nobody's file is in the way and rename is atomic.
-    let mut temporary = std::ffi::OsString::from(".");
-    temporary.push(path.file_name().unwrap_or_default());
-    temporary.push(".new");
-    let temporary = path.with_file_name(temporary);
+    let temporary = temporary_beside(path);
     // A left-over of an interrupted write; create_new below follows no link planted there.
     match fs::remove_file(&temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -201,6 +197,30 @@ fn write_whole(path: &Path, octets: &[u8], mode: u32) -> Result<(), DirectoryErr
         File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
     };
     write().map_err(io_error(path))
+}
+
+/// Makes sure that a file can be written where it shall go, before something is done whose result
+/// goes there. Nothing is left behind.
+///
+/// # Errors
+/// [`DirectoryError::Io`].
+pub fn probe_write(path: &Path) -> Result<(), DirectoryError> {
+    let temporary = temporary_beside(path);
+    let made = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(&temporary);
+    made.and_then(|_| fs::remove_file(&temporary))
+        .map_err(io_error(path))
+}
+
+/// Hidden and of the same directory, so that nobody's file is in the way and rename is atomic.
+fn temporary_beside(path: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".new");
+    path.with_file_name(name)
 }
 
 /// Reads a secret and wipes it when dropped.

@@ -223,10 +223,16 @@ fn a_replay_accepted_at_the_last_moment_is_kept_for_a_minute_at_most() {
     println!("believed until {past_skew} s after validity and skew, by the latest estimate");
     // The estimate may be late by the start of a process (kdig, unbound) on a busy machine.
     assert!(
-        past_skew <= CACHE_SECS_MAX + 3 * i64::from(rate),
+        past_skew <= CACHE_SECS_MAX + 8 * i64::from(rate),
         "{past_skew}"
     );
-    assert!(is_refused_as_expired(&resolver.ask(&owner(), "CERT")));
+    // Within val-bogus-ttl the refusal comes from unbound's cache, which does not repeat its reason.
+    let last = resolver.ask(&owner(), "CERT");
+    assert!(
+        last.status == "SERVFAIL" && !is_believed(&last),
+        "{}",
+        last.text
+    );
 }
 
 #[test]

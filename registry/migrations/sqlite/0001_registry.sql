@@ -5,6 +5,8 @@ CREATE TABLE registry (
     id                  INTEGER PRIMARY KEY CHECK (id = 1),
     database_id         BLOB    NOT NULL CHECK (length(database_id) = 16),
     zone                TEXT    NOT NULL,
+    -- SHA-256 of the key signing key's DNSKEY RDATA: what every verifier's anchor names.
+    ksk_hash            BLOB    NOT NULL CHECK (length(ksk_hash) = 32),
     created_at          INTEGER NOT NULL,
     -- Raised at every start: a process with an older token may not publish.
     fencing_token       INTEGER NOT NULL,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use clap::{Args, Subcommand};
 use iot_epp_api::{AccountName, Command, Reply, Role};
 
@@ -67,6 +67,15 @@ pub(super) async fn run(directory: &Directory, command: &AccountCommand) -> anyh
 }
 
 async fn add(directory: &Directory, arguments: &AddArguments) -> anyhow::Result<()> {
+    // Before the account is made: a token that cannot be written would be lost.
+    if let Some(path) = &arguments.save_token {
+        ensure!(
+            !path.exists(),
+            "{} exists; the token goes to a new file",
+            path.display()
+        );
+        directory::probe_write(path)?;
+    }
     let command = Command::AccountCreate {
         name: arguments.name.clone(),
         role: arguments.role,

@@ -67,6 +67,23 @@ impl DoorArguments {
         )?)
     }
 
+    /// Gives a command about the published zone as the registry's own operator: only a running
+    /// registry has one.
+    pub(super) async fn ask_running(
+        &self,
+        directory: &Directory,
+        command: Command,
+    ) -> anyhow::Result<Reply> {
+        let running = || matches!(directory.lock(), Err(DirectoryError::Locked { .. }));
+        if self.server.is_none() && !running() {
+            bail!(
+                "no registry is running in {}: the published zone is in the running process; start 'iot-registry serve' first",
+                directory.root().display()
+            );
+        }
+        self.ask_as_operator(directory, command).await
+    }
+
     /// Gives a command as the registry's own operator.
     pub(super) async fn ask_as_operator(
         &self,

@@ -128,6 +128,10 @@ async fn register(directory: &Directory, arguments: &RegisterArguments) -> anyho
             arguments.csr.display()
         );
     }
+    // Before anything is registered: a certificate that cannot be written would be lost.
+    for path in [&arguments.out, &arguments.chain].into_iter().flatten() {
+        directory::probe_write(path)?;
+    }
     let command = Command::DeviceCreate {
         device_id: arguments.device.id,
         csr,

@@ -94,17 +94,33 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
 
 #[allow(clippy::print_stderr)] // the program's own error message
 fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("iot-registry: {error:#}");
+    eprintln!("iot-registry: {}", sentence(error));
     ExitCode::FAILURE
+}
+
+/// The error and its causes, leaving out causes that were said already.
+fn sentence(error: &anyhow::Error) -> String {
+    error
+        .chain()
+        .map(ToString::to_string)
+        .fold(String::new(), |said, cause| {
+            if said.is_empty() {
+                cause
+            } else if said.contains(&cause) {
+                said
+            } else {
+                format!("{said}: {cause}")
+            }
+        })
 }
 
 /// Logs what `RUST_LOG` says; otherwise warnings, and for a server also the events of our own
 /// crates.
 fn log_to_standard_error(server: bool) {
     let filter = if server {
-        "warn,iot_registry=info,iot_dns_zone=info,iot_epp_api=info"
+        "warn,hickory_server=error,iot_registry=info,iot_dns_zone=info,iot_epp_api=info"
     } else {
-        "warn"
+        "warn,hickory_server=error"
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter));
     tracing_subscriber::fmt()

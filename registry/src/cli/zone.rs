@@ -39,6 +39,9 @@ pub(super) enum ZoneCommand {
     /// After a long stand-still: take the clock as right although the database was last used far from
     /// the present time.
     AcceptClock,
+    /// After the loss of the key signing key: take the present one as right. Every verifier needs the
+    /// new anchor.
+    AcceptKey,
 }
 
 /// How a trust anchor is written.
@@ -62,6 +65,13 @@ pub(super) async fn run(directory: &Directory, command: &ZoneCommand) -> anyhow:
             println!("the present time is taken as right");
             Ok(())
         }
+        ZoneCommand::AcceptKey => {
+            crate::start::accept_key(directory).await?;
+            println!(
+                "the present key signing key is taken as right; give its anchor to everybody:"
+            );
+            ds(directory, AnchorFormat::Ds)
+        }
         ZoneCommand::Rebuild => {
             let serial = crate::start::rebuild(directory).await?;
             println!("the zone was rebuilt from the database with serial {serial}");
@@ -75,7 +85,7 @@ async fn dump(
     out: Option<&std::path::Path>,
     door: &DoorArguments,
 ) -> anyhow::Result<()> {
-    let Reply::ZoneText(text) = door.ask_as_operator(directory, Command::ZoneDump).await? else {
+    let Reply::ZoneText(text) = door.ask_running(directory, Command::ZoneDump).await? else {
         bail!("unexpected answer");
     };
     match out {
@@ -101,8 +111,7 @@ fn ds(directory: &Directory, format: AnchorFormat) -> anyhow::Result<()> {
 }
 
 async fn check(directory: &Directory, door: &DoorArguments) -> anyhow::Result<()> {
-    let Reply::ZoneReport(report) = door.ask_as_operator(directory, Command::ZoneCheck).await?
-    else {
+    let Reply::ZoneReport(report) = door.ask_running(directory, Command::ZoneCheck).await? else {
         bail!("unexpected answer");
     };
     println!(

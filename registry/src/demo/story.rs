@@ -11,6 +11,7 @@ use rcgen::{CertificateParams, KeyPair};
 use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use time::format_description::well_known::Rfc3339;
 
 use super::esim::greeting;
 use super::provider::HOST;
@@ -112,6 +113,7 @@ async fn withdraw_and_return(
     );
     visible?;
     if let Some(until) = times.denied_everywhere_by {
+        let until = until.format(&Rfc3339)?;
         report.say(&format!("no replayed answer is believed after {until}"));
     }
     report

@@ -26,7 +26,7 @@ use crate::store::{
 };
 
 pub use doors::Running;
-pub use rebuild::{accept_clock, rebuild};
+pub use rebuild::{accept_clock, accept_key, rebuild};
 
 /// Furthest that the clock may be behind the last time written down.
 const CLOCK_BEHIND_MAX_SECS: u64 = 3600;
@@ -82,6 +82,14 @@ pub enum StartError {
         /// Latest time that was written down.
         seen_at: u64,
     },
+    /// Another key signing key than the one that verifiers know.
+    #[error(
+        "zone/ksk.pk8.pem is not the key that this registry began with: every verifier would refuse the zone. Put the right file back; or, when it is lost for good and all verifiers get the new anchor, run 'iot-registry zone accept-key'"
+    )]
+    OtherKey,
+    /// One key in both roles.
+    #[error("zone/ksk.pk8.pem and zone/zsk.pk8.pem are the same key; put the right files back")]
+    SameKey,
     /// The operators' token file is not a token.
     #[error("operator.token does not contain a token; put the right file back")]
     OperatorToken,
@@ -139,11 +147,15 @@ impl Core {
         let config = Config::load(directory)?;
         let mut trust = TrustRoots::load(directory, &config.zone.apex)?;
         let keys = ZoneKeys::load(&directory.zone())?;
-        trust.own_key_hashes.extend(zone_key_hashes(&keys));
+        let [ksk, zsk] = zone_key_hashes(&keys);
+        if ksk == zsk {
+            return Err(StartError::SameKey);
+        }
+        trust.own_key_hashes.extend([ksk, zsk]);
         let store = Store::open(&directory.database()).await?;
         let last = ZoneWriter::last_commit(&directory.zone())?;
-        check_before_writing(&store, last, unix_now()).await?;
-        let opened = open_database(&store, directory, &config).await?;
+        check_before_writing(&store, &keys, last, unix_now()).await?;
+        let opened = open_database(&store, &keys, directory, &config).await?;
         let (writer, applied) = build_zone(&store, directory, &config, keys, &opened, last).await?;
         let (publisher, publisher_task) = Publisher::spawn(writer, store.clone(), applied);
         let service = Service::new(store, publisher, trust, config.clone());
@@ -175,6 +187,11 @@ impl Core {
     }
 }
 
+/// What the database knows the key signing key by.
+pub(super) fn ksk_hash(keys: &ZoneKeys) -> [u8; 32] {
+    csr::key_hash(keys.public().of(Role::Ksk).rdata())
+}
+
 /// The zone's public keys as points, hashed: no device may have them either.
 fn zone_key_hashes(keys: &ZoneKeys) -> [[u8; 32]; 2] {
     let public = keys.public();
@@ -199,6 +216,7 @@ fn operator_token(directory: &Directory) -> Result<BearerToken, StartError> {
 /// is written: writing could make an older copy look newer.
 async fn check_before_writing(
     store: &Store,
+    keys: &ZoneKeys,
     last: Option<CommitRecord>,
     now: u64,
 ) -> Result<(), StartError> {
@@ -210,6 +228,9 @@ async fn check_before_writing(
         };
     };
     let Identity { seen_at, .. } = identity;
+    if identity.ksk_hash != ksk_hash(keys) {
+        return Err(StartError::OtherKey);
+    }
     if now + CLOCK_BEHIND_MAX_SECS < seen_at || now > seen_at + CLOCK_AHEAD_MAX_SECS {
         return Err(StartError::Clock {
             shown: now,
@@ -232,12 +253,14 @@ async fn check_before_writing(
 /// Reads what the last process left, and makes the operators' account in a new database.
 async fn open_database(
     store: &Store,
+    keys: &ZoneKeys,
     directory: &Directory,
     config: &Config,
 ) -> Result<Opened, StartError> {
     let now = unix_now();
     let step = StartUp {
         zone: config.zone.apex.clone(),
+        ksk_hash: ksk_hash(keys),
         new_database_id: crate::service::random_octets(),
         now,
     };

@@ -1,12 +1,12 @@
 //! `zone rebuild`: the way out when the database is older than the zone that was published.
 
-use iot_dns_zone::{Ceiling, ZoneWriter, serial};
+use iot_dns_zone::{Ceiling, ZoneKeys, ZoneWriter, serial};
 
-use super::{Core, StartError};
+use super::{Core, StartError, ksk_hash};
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::directory::Directory;
-use crate::store::{AcceptClock, RaiseCeiling, RecordLoss, StartUp, Store};
+use crate::store::{AcceptClock, AcceptKey, RaiseCeiling, RecordLoss, StartUp, Store};
 
 /// Accepts the database as the truth although the published zone is ahead of it or another's:
 /// the new zone starts above every serial that was published. Returns its serial.
@@ -21,9 +21,11 @@ pub async fn rebuild(directory: &Directory) -> Result<u32, StartError> {
     let now = unix_now();
     let new_database_id = crate::service::random_octets();
     let zone = config.zone.apex.clone();
+    let ksk_hash = ksk_hash(&ZoneKeys::load(&directory.zone())?);
     let opened = store
         .commit(StartUp {
             zone,
+            ksk_hash,
             new_database_id,
             now,
         })
@@ -59,6 +61,20 @@ pub async fn accept_clock(directory: &Directory) -> Result<(), StartError> {
     let _lock = directory.lock()?;
     let store = Store::open(&directory.database()).await?;
     store.commit(AcceptClock { now: unix_now() }).await?;
+    store.close().await;
+    Ok(())
+}
+
+/// Takes the present key signing key as right although the registry began with another: after the
+/// loss of that one, when every verifier is given the new anchor.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn accept_key(directory: &Directory) -> Result<(), StartError> {
+    let _lock = directory.lock()?;
+    let ksk_hash = ksk_hash(&ZoneKeys::load(&directory.zone())?);
+    let store = Store::open(&directory.database()).await?;
+    store.commit(AcceptKey { ksk_hash }).await?;
     store.close().await;
     Ok(())
 }

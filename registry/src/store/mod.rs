@@ -35,7 +35,7 @@ pub use publication::{
 };
 pub use reading::{Identity, JournalRow, ZoneEntry};
 pub use registration::{Complete, Completed, Reserve, Reserved};
-pub use start::{AcceptClock, Opened, RecordLoss, StartUp};
+pub use start::{AcceptClock, AcceptKey, Opened, RecordLoss, StartUp};
 pub use transition::{Expire, Transit, Transited};
 pub use writer::{Step, Writer};
 

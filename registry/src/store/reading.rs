@@ -15,6 +15,8 @@ use crate::lifecycle::{self, Facts};
 pub struct Identity {
     /// Tells this database from a copy of another registry.
     pub database_id: [u8; 16],
+    /// SHA-256 of the key signing key's DNSKEY RDATA.
+    pub ksk_hash: [u8; 32],
     /// Token of the last process.
     pub fencing_token: u64,
     /// SOA serial that the zone may not pass.
@@ -93,6 +95,10 @@ impl Store {
         Ok(Some(Identity {
             database_id: row
                 .try_get::<&[u8], _>("database_id")?
+                .try_into()
+                .map_err(corrupt)?,
+            ksk_hash: row
+                .try_get::<&[u8], _>("ksk_hash")?
                 .try_into()
                 .map_err(corrupt)?,
             fencing_token: unix(&row, "fencing_token")?,

@@ -13,6 +13,8 @@ use super::{Step, StoreError};
 pub struct StartUp {
     /// The configured zone.
     pub zone: ZoneName,
+    /// SHA-256 of the key signing key's DNSKEY RDATA.
+    pub ksk_hash: [u8; 32],
     /// Id for a new database: 128 random bits.
     pub new_database_id: [u8; 16],
     /// The present time; also the first serial of a new zone.
@@ -79,15 +81,16 @@ impl StartUp {
         // The time as first serial: a zone made anew under an old name still counts upwards.
         let serial = i64::from(self.now as u32);
         sqlx::query(
-            "INSERT INTO registry (id, database_id, zone, created_at, fencing_token,
+            "INSERT INTO registry (id, database_id, zone, ksk_hash, created_at, fencing_token,
                                    serial_ceiling, expiration_ceiling, journal_head, seen_at)
-             VALUES (1, ?1, ?2, ?3, 0, ?4, 0, 0, ?3)
+             VALUES (1, ?1, ?2, ?5, ?3, 0, ?4, 0, 0, ?3)
              ON CONFLICT (id) DO UPDATE SET seen_at = ?3",
         )
         .bind(self.new_database_id.as_slice())
         .bind(self.zone.as_str())
         .bind(sql_time(self.now))
         .bind(serial)
+        .bind(self.ksk_hash.as_slice())
         .execute(connection)
         .await?;
         Ok(())
@@ -123,6 +126,26 @@ impl Step for AcceptClock {
     async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
         sqlx::query("UPDATE registry SET seen_at = ? WHERE id = 1")
             .bind(sql_time(self.now))
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+}
+
+/// Takes another key signing key as right.
+#[derive(Debug)]
+pub struct AcceptKey {
+    /// SHA-256 of the key signing key's DNSKEY RDATA.
+    pub ksk_hash: [u8; 32],
+}
+
+#[async_trait]
+impl Step for AcceptKey {
+    type Output = ();
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        sqlx::query("UPDATE registry SET ksk_hash = ? WHERE id = 1")
+            .bind(self.ksk_hash.as_slice())
             .execute(connection)
             .await?;
         Ok(())

@@ -1,6 +1,7 @@
 //! The command line: read what is given, check, report. One exit code for each kind of outcome, in
 //! [`outcome`].
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -33,17 +34,22 @@ pub(crate) fn run() -> ExitCode {
             } else {
                 report::human(&outcome)
             };
-            println!("{text}");
+            say(&text);
             outcome.state().exit_code().into()
         }
         Err(error) => {
             if arguments.json {
-                println!("{}", report::json_input_error(&format!("{error:#}")));
+                say(&report::json_input_error(&format!("{error:#}")).to_string());
             }
             eprintln!("iot-verify: {error:#}");
             State::InputError.exit_code().into()
         }
     }
+}
+
+/// Prints a report. A reader that has gone does not change what was found: the exit code says it.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
 /// clap's own exit code for errors is 2, which means *absent* here.
