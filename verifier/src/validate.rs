@@ -33,13 +33,14 @@ pub enum Verdict {
 /// The registry vouches for a credential, now. Only [`validate`] makes it:
 ///
 /// ```compile_fail
-/// let owner: iot_identity::OwnerName = unimplemented!();
-/// let active = iot_verifier::ActiveDevice {
-///     owner,
-///     fingerprint: iot_identity::Fingerprint::from_octets([0; 32]),
-///     valid_until: u64::MAX,
-///     signatures: Vec::new(),
-/// };
+/// fn forge(owner: iot_identity::OwnerName) -> iot_verifier::ActiveDevice {
+///     iot_verifier::ActiveDevice {
+///         owner,
+///         fingerprint: iot_identity::Fingerprint::from_octets([0; 32]),
+///         valid_until: u64::MAX,
+///         signatures: Vec::new(),
+///     }
+/// }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActiveDevice {

@@ -67,6 +67,33 @@ impl Registry {
             .unwrap()
     }
 
+    /// Starts the program, which must refuse within 30 s, and returns what it says.
+    pub fn refused_start(&self) -> String {
+        let mut child = program()
+            .arg("--dir")
+            .arg(&self.dir)
+            .arg("serve")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let begin = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if begin.elapsed() > Duration::from_secs(30) {
+                let _ = child.kill();
+                let _ = child.wait();
+                panic!("it started, and should have refused");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let output = child.wait_with_output().unwrap();
+        assert!(
+            !output.status.success(),
+            "it ended well, and should have refused"
+        );
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
     /// Starts the program and waits until it is ready.
     pub fn serve(self) -> Serving {
         let mut child = program()
