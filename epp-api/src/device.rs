@@ -137,8 +137,10 @@ pub struct SlotInfo {
     pub owner_name: OwnerName,
     /// SHA-256 of the certificate's DER.
     pub fingerprint: Fingerprint,
-    /// Serial number of the certificate, lower-case hexadecimal digits.
-    pub serial: String,
+    /// Serial number of the certificate, lower-case hexadecimal digits; none for a certificate that
+    /// was issued elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
     /// Begin of the certificate's validity.
     #[serde(with = "crate::timestamp")]
     pub not_before: OffsetDateTime,

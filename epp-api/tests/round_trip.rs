@@ -117,20 +117,27 @@ fn any_slot(device_id: DeviceId) -> impl Strategy<Value = SlotInfo> {
     let states = [SlotState::Live, SlotState::Withdrawn, SlotState::Expired];
     let state = prop::sample::select(states.to_vec());
     let times = (any_time(), any_time());
-    (1..=9999u16, any::<[u8; 32]>(), "[0-9a-f]{32}", times, state).prop_map(
-        move |(number, digest, serial, (not_before, not_after), state)| {
-            let slot = Slot::new(number).unwrap();
-            SlotInfo {
-                slot,
-                owner_name: OwnerName::new(slot, device_id, &zone),
-                fingerprint: Fingerprint::from_octets(digest),
-                serial,
-                not_before,
-                not_after,
-                state,
-            }
-        },
+    (
+        1..=9999u16,
+        any::<[u8; 32]>(),
+        prop::option::of("[0-9a-f]{32}"),
+        times,
+        state,
     )
+        .prop_map(
+            move |(number, digest, serial, (not_before, not_after), state)| {
+                let slot = Slot::new(number).unwrap();
+                SlotInfo {
+                    slot,
+                    owner_name: OwnerName::new(slot, device_id, &zone),
+                    fingerprint: Fingerprint::from_octets(digest),
+                    serial,
+                    not_before,
+                    not_after,
+                    state,
+                }
+            },
+        )
 }
 
 fn any_device() -> impl Strategy<Value = DeviceInfo> {

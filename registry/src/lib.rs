@@ -10,7 +10,8 @@
 //! 6. [`publisher`]: the journal is carried into the zone; the waiting command is answered.
 //!
 //! Around it: [`directory`] (files and secrets), [`config`], [`mod@init`], [`start`], [`clock`],
-//! [`trust_anchor`], [`https_client`] (commands to a running registry),
+//! [`trust_anchor`], [`load`] (credentials issued elsewhere), [`https_client`] (commands to a running
+//! registry),
 //! [`cli`] and [`demo`]. Only `demo` knows the verifier and the device.
 
 pub mod authorisation;
@@ -25,6 +26,7 @@ pub mod directory;
 pub mod https_client;
 pub mod init;
 pub mod lifecycle;
+pub mod load;
 mod panics;
 pub mod publisher;
 pub mod service;

@@ -50,8 +50,8 @@ pub struct Credential {
     pub withdrawn: bool,
     /// What is published of it.
     pub fingerprint: Fingerprint,
-    /// Serial number of the certificate, big-endian.
-    pub serial: Vec<u8>,
+    /// Serial number of the certificate, big-endian; none when it was issued elsewhere.
+    pub serial: Option<Vec<u8>>,
     /// First second of validity.
     pub not_before: u64,
     /// Last second of validity.
@@ -244,7 +244,7 @@ mod tests {
             slot: Slot::FIRST,
             withdrawn: false,
             fingerprint: Fingerprint::of_certificate(b"certificate"),
-            serial: vec![1; 16],
+            serial: Some(vec![1; 16]),
             not_before: NOW - 1000,
             not_after: NOW + 1000,
             released_until: None,

@@ -256,7 +256,7 @@ pub(crate) fn device(device_id: DeviceId, account: AccountName) -> DeviceInfo {
             slot: Slot::FIRST,
             owner_name: OwnerName::new(Slot::FIRST, device_id, &zone),
             fingerprint: Fingerprint::from_octets([0x5a; 32]),
-            serial: "00ff".to_owned(),
+            serial: Some("00ff".to_owned()),
             not_before: datetime!(2026-11-22 00:00:00 UTC),
             not_after: datetime!(2031-11-22 00:00:00 UTC),
             state: SlotState::Live,

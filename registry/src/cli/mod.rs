@@ -8,6 +8,7 @@ mod account;
 mod ask;
 mod device;
 mod initialise;
+mod load;
 mod print;
 mod serve;
 mod zone;

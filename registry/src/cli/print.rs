@@ -22,7 +22,8 @@ pub(super) fn device(info: &DeviceInfo) {
     for slot in &info.slots {
         println!("slot {:<8} {} {}", slot.slot, slot.state, slot.owner_name);
         println!("  fingerprint {}", slot.fingerprint);
-        println!("  serial      {}", slot.serial);
+        let serial = slot.serial.as_deref();
+        println!("  serial      {}", serial.unwrap_or("issued elsewhere"));
         println!(
             "  valid       {} to {}",
             text_of(slot.not_before),

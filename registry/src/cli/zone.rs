@@ -8,6 +8,7 @@ use iot_dns_zone::ZoneKeys;
 use iot_epp_api::{Command, Reply};
 
 use super::ask::DoorArguments;
+use super::load::{self, LoadArguments};
 use crate::config::Config;
 use crate::directory::{self, Directory};
 use crate::trust_anchor;
@@ -33,6 +34,9 @@ pub(super) enum ZoneCommand {
         #[command(flatten)]
         door: DoorArguments,
     },
+    /// Load credentials that were issued elsewhere, by their fingerprints, and build the zone anew.
+    /// While no registry runs here. After a crash, the same command goes on where it was.
+    Load(LoadArguments),
     /// After the loss of a newer database: publish what this one says, above every serial that was
     /// published. Devices that were withdrawn meanwhile can become active again.
     Rebuild,
@@ -60,6 +64,7 @@ pub(super) async fn run(directory: &Directory, command: &ZoneCommand) -> anyhow:
         ZoneCommand::Dump { out, door } => dump(directory, out.as_deref(), door).await,
         ZoneCommand::Ds { format } => ds(directory, *format),
         ZoneCommand::Check { door } => check(directory, door).await,
+        ZoneCommand::Load(arguments) => load::run(directory, arguments).await,
         ZoneCommand::AcceptClock => {
             crate::start::accept_clock(directory).await?;
             println!("the present time is taken as right");

@@ -123,11 +123,10 @@ fn slot(device: &Device, credential: &Credential, zone: &ZoneName, now: u64) -> 
         slot: credential.slot,
         owner_name: OwnerName::new(credential.slot, device.device_id, zone),
         fingerprint: credential.fingerprint,
-        serial: credential
-            .serial
-            .iter()
-            .map(|octet| format!("{octet:02x}"))
-            .collect(),
+        serial: credential.serial.as_ref().map(|serial| {
+            let digits = serial.iter().map(|octet| format!("{octet:02x}"));
+            digits.collect()
+        }),
         not_before: calendar(credential.not_before),
         not_after: calendar(credential.not_after),
         state,

@@ -39,7 +39,7 @@ impl Service {
         let findings = match self.zone_and_database().await {
             Ok((snapshot, entries)) => check_zone(&snapshot, &entries),
             Err(_) => {
-                let (_, entries) = self.store().zone_entries().await.map_err(store_problem)?;
+                let (_, entries) = self.zone_entries().await?;
                 let snapshot = self.publisher().reader().snapshot();
                 let mut findings = check_zone(&snapshot, &entries);
                 findings.retain(|finding| !concerns_database(&finding.problem));
@@ -69,10 +69,16 @@ impl Service {
         }))
     }
 
+    async fn zone_entries(&self) -> Result<(u64, Vec<ZoneEntry>), Problem> {
+        let projection = self.store().projection().await.map_err(store_problem)?;
+        let head = projection.head();
+        Ok((head, projection.collect().await.map_err(store_problem)?))
+    }
+
     /// The zone and the database's idea of it, at the same journal row.
     async fn zone_and_database(&self) -> Result<(Arc<Snapshot>, Vec<ZoneEntry>), Problem> {
         for _ in 0..SAME_ROW_ATTEMPTS {
-            let (head, entries) = self.store().zone_entries().await.map_err(store_problem)?;
+            let (head, entries) = self.zone_entries().await?;
             let snapshot = self.publisher().reader().snapshot();
             if snapshot.applied() == head {
                 return Ok((snapshot, entries));

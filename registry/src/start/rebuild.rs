@@ -2,7 +2,8 @@
 
 use iot_dns_zone::{Ceiling, ZoneKeys, ZoneWriter, serial};
 
-use super::{Core, StartError, ksk_hash};
+use super::database::ksk_hash;
+use super::{Core, StartError};
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::directory::Directory;

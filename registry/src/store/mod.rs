@@ -7,6 +7,8 @@
 //! - `rows`: rows to values.
 
 mod accounts;
+mod load;
+mod projection;
 mod publication;
 mod reading;
 mod registration;
@@ -29,11 +31,13 @@ use sqlx::{Connection, SqlStr, SqliteConnection};
 use thiserror::Error;
 
 pub use accounts::{AccountRow, CreateAccount, DisableAccount};
+pub use load::{BeginLoad, LoadLines, LoadProgress, LoadRefusal};
+pub use projection::{Projection, ZoneEntry};
 pub use publication::{
     BoundUnrecorded, Published, Quarantined, RaiseCeiling, RecordPublished, RecordQuarantined,
     RecordRebuilt,
 };
-pub use reading::{Identity, JournalRow, ZoneEntry};
+pub use reading::{Identity, JournalRow};
 pub use registration::{Complete, Completed, Reserve, Reserved};
 pub use start::{AcceptClock, AcceptKey, Opened, RecordLoss, StartUp};
 pub use transition::{Expire, Transit, Transited};
@@ -84,6 +88,9 @@ pub enum StoreError {
     /// The account may not act any more.
     #[error("the account {0} is disabled or unknown")]
     AccountDisabled(String),
+    /// A line of a file to be loaded is refused.
+    #[error(transparent)]
+    Load(#[from] LoadRefusal),
     /// Durability is in doubt; the process must end, recovery is the next start.
     #[error("the database could not make a commit durable: {0}")]
     Durability(String),
@@ -162,11 +169,18 @@ impl Store {
 /// The schema's history, in order; a released file never changes. Listed here rather than by
 /// sqlx's macro, which would build SQLite a second time for the compiler.
 fn migrations() -> Migrator {
-    let steps = [(
-        1,
-        "registry",
-        include_str!("../../migrations/sqlite/0001_registry.sql"),
-    )];
+    let steps = [
+        (
+            1,
+            "registry",
+            include_str!("../../migrations/sqlite/0001_registry.sql"),
+        ),
+        (
+            2,
+            "loaded credentials",
+            include_str!("../../migrations/sqlite/0002_loaded_credentials.sql"),
+        ),
+    ];
     let migration = |(version, description, sql)| {
         let (kind, sql) = (MigrationType::Simple, SqlStr::from_static(sql));
         Migration::new(version, Cow::Borrowed(description), kind, sql, false)

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use iot_dns_zone::serial;
 use iot_identity::{DeviceId, Slot};
-use sqlx::SqliteConnection;
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::rows::{corrupt, sql_time};
 use super::{Step, StoreError};
@@ -42,6 +42,9 @@ impl Step for RaiseCeiling {
     }
 }
 
+/// Rows in one statement: five values a row stay far below what SQLite takes.
+const STATEMENT_ROWS: usize = 1000;
+
 /// One journal row that is now visible in the zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Published {
@@ -75,34 +78,60 @@ impl Step for RecordPublished {
     type Output = ();
 
     async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        for row in &self.published {
-            sqlx::query(
-                "UPDATE journal SET published_serial = ?, published_at = ?, believed_until = ?,
-                        superseded = ?, quarantined = NULL
-                 WHERE seq = ?",
-            )
-            .bind(i64::from(row.serial))
-            .bind(sql_time(row.at))
-            .bind(row.believed_until.map(i64::from))
-            .bind(row.superseded)
-            .bind(sql_time(row.seq))
-            .execute(&mut *connection)
-            .await?;
-            let Some(released_until) = row.released_until else {
-                continue;
-            };
-            sqlx::query(
-                "UPDATE credential SET released_until = max(coalesce(released_until, 0), ?)
-                 WHERE device_id = ? AND slot = ?",
-            )
-            .bind(i64::from(released_until))
-            .bind(row.device_id.as_str())
-            .bind(i64::from(row.slot.get()))
-            .execute(&mut *connection)
-            .await?;
+        for part in self.published.chunks(STATEMENT_ROWS) {
+            write_results(connection, part).await?;
+            write_released(connection, part).await?;
         }
         Ok(())
     }
+}
+
+async fn write_results(
+    connection: &mut SqliteConnection,
+    part: &[Published],
+) -> Result<(), StoreError> {
+    let mut query =
+        QueryBuilder::<Sqlite>::new("WITH result (seq, serial, at, until, superseded) AS (");
+    query.push_values(part, |mut row, published| {
+        row.push_bind(sql_time(published.seq))
+            .push_bind(i64::from(published.serial))
+            .push_bind(sql_time(published.at))
+            .push_bind(published.believed_until.map(i64::from))
+            .push_bind(published.superseded);
+    });
+    query.push(
+        ") UPDATE journal SET published_serial = result.serial, published_at = result.at,
+                  believed_until = result.until, superseded = result.superseded, quarantined = NULL
+           FROM result WHERE journal.seq = result.seq",
+    );
+    query.build().execute(connection).await?;
+    Ok(())
+}
+
+async fn write_released(
+    connection: &mut SqliteConnection,
+    part: &[Published],
+) -> Result<(), StoreError> {
+    let released: Vec<_> = part
+        .iter()
+        .filter_map(|row| Some((row, row.released_until?)))
+        .collect();
+    if released.is_empty() {
+        return Ok(());
+    }
+    let mut query = QueryBuilder::<Sqlite>::new("WITH released (device_id, slot, until) AS (");
+    query.push_values(released, |mut row, (published, until)| {
+        row.push_bind(published.device_id.to_string())
+            .push_bind(i64::from(published.slot.get()))
+            .push_bind(i64::from(until));
+    });
+    query.push(
+        ") UPDATE credential SET released_until = max(coalesce(released_until, 0), released.until)
+           FROM released
+           WHERE credential.device_id = released.device_id AND credential.slot = released.slot",
+    );
+    query.build().execute(connection).await?;
+    Ok(())
 }
 
 /// Before the zone is built anew: credentials whose withdrawal was published, or may have been,
@@ -131,7 +160,8 @@ impl Step for BoundUnrecorded {
     }
 }
 
-/// After the zone was built anew: rows whose publication was not written down are in it now.
+/// After a start: rows whose publication was not written down are in the zone now, and a zone that
+/// was built anew lacks nothing.
 #[derive(Debug)]
 pub struct RecordRebuilt {
     /// Newest journal row in the new zone.
@@ -142,6 +172,8 @@ pub struct RecordRebuilt {
     pub at: u64,
     /// No signature released before expires later.
     pub released_until: u32,
+    /// The zone was built from the whole database.
+    pub built: bool,
 }
 
 #[async_trait]
@@ -158,8 +190,13 @@ impl Step for RecordRebuilt {
         .bind(sql_time(self.at))
         .bind(i64::from(self.released_until))
         .bind(sql_time(self.applied))
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
+        if self.built {
+            sqlx::query("UPDATE registry SET zone_stale = 0 WHERE id = 1")
+                .execute(connection)
+                .await?;
+        }
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteRow;
 use super::accounts::{AccountRow, token_hash};
 use super::rows::{self, corrupt, optional_u32, optional_unix, sql_time, unix};
 use super::{Store, StoreError};
-use crate::lifecycle::{self, Facts};
+use crate::lifecycle::Facts;
 
 /// What the database says of itself before anything is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,19 +66,6 @@ impl JournalRow {
             quarantined: row.try_get("quarantined")?,
         })
     }
-}
-
-/// One name that the zone must have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ZoneEntry {
-    /// The device.
-    pub device_id: DeviceId,
-    /// The credential.
-    pub slot: Slot,
-    /// What the DNS shall say; an absent name is listed for what was released of it.
-    pub publication: Publication,
-    /// What is known of released signatures.
-    pub released_until: Option<u32>,
 }
 
 impl Store {
@@ -170,7 +157,7 @@ impl Store {
         rows.iter().map(rows::device_id).collect()
     }
 
-    /// The certificate of a credential, DER.
+    /// The certificate of a credential, DER; none of one that was issued elsewhere.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -179,14 +166,14 @@ impl Store {
         device_id: DeviceId,
         slot: Slot,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        let certificate = sqlx::query_scalar(
+        let certificate: Option<Option<Vec<u8>>> = sqlx::query_scalar(
             "SELECT certificate FROM credential WHERE device_id = ? AND slot = ?",
         )
         .bind(device_id.as_str())
         .bind(i64::from(slot.get()))
         .fetch_optional(self.readers())
         .await?;
-        Ok(certificate)
+        Ok(certificate.flatten())
     }
 
     /// All accounts by name.
@@ -249,43 +236,5 @@ impl Store {
             .fetch_one(self.readers())
             .await?;
         u64::try_from(head).map_err(corrupt)
-    }
-
-    /// The whole zone as the database wants it, and the journal row it includes, read at one instant.
-    ///
-    /// A certificate counts as expired once [`Expire`](super::Expire) has withdrawn it, so that this
-    /// and the journal never disagree.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn zone_entries(&self) -> Result<(u64, Vec<ZoneEntry>), StoreError> {
-        let mut transaction = self.readers().begin().await?;
-        let head: i64 = sqlx::query_scalar("SELECT journal_head FROM registry WHERE id = 1")
-            .fetch_one(&mut *transaction)
-            .await?;
-        let rows = sqlx::query(
-            "SELECT device.*, credential.slot, credential.withdrawn, credential.fingerprint,
-                    credential.serial, credential.not_before, credential.not_after,
-                    credential.released_until
-             FROM credential JOIN device USING (device_id)",
-        )
-        .fetch_all(&mut *transaction)
-        .await?;
-        let mut entries = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let (device, credential) = (rows::device(row)?, rows::credential(row)?);
-            let publication = lifecycle::publication(&device, &credential, 0);
-            // While it is active, more is being released than was written down.
-            let active = matches!(publication, Publication::Active(_));
-            let released_until = credential.released_until.filter(|_| !active);
-            let (device_id, slot) = (device.device_id, credential.slot);
-            entries.push(ZoneEntry {
-                device_id,
-                slot,
-                publication,
-                released_until,
-            });
-        }
-        Ok((u64::try_from(head).map_err(corrupt)?, entries))
     }
 }

@@ -39,6 +39,8 @@ pub struct Opened {
     pub journal_head: u64,
     /// Registrations that were begun and never answered.
     pub voided: usize,
+    /// The database has something that no journal row tells: the zone has to be built anew.
+    pub zone_stale: bool,
 }
 
 #[async_trait]
@@ -72,6 +74,7 @@ impl Step for StartUp {
             lost_until: ceiling("lost_until")?,
             journal_head: unix(&row, "journal_head")?,
             voided,
+            zone_stale: row.try_get("zone_stale")?,
         })
     }
 }

@@ -87,7 +87,9 @@ pub async fn full_signing(
 ) -> anyhow::Result<String> {
     let now = unix_now();
     let service = &running.core.service;
-    let (applied, entries) = service.store().zone_entries().await?;
+    let projection = service.store().projection().await?;
+    let applied = projection.head();
+    let entries = projection.collect().await?;
     let entries = entries.into_iter().map(|entry| Entry {
         device_id: entry.device_id,
         slot: entry.slot,

@@ -1,0 +1,214 @@
+//! Loading a file of credentials that were issued elsewhere: a migration, or a measurement.
+//!
+//! The whole file is read and checked before anything is written. Then it goes into the database in
+//! transactions of some thousand lines, each of which also writes down how far it came: after a
+//! crash, the same command goes on there. The zone is built anew at the end.
+
+mod line;
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use ring::digest::{Context, SHA256};
+use thiserror::Error;
+
+pub(crate) use line::LoadedCredential;
+use line::{LINE_OCTETS_MAX, LineError};
+
+use crate::store::{BeginLoad, LoadLines, LoadProgress, Origin, Store, StoreError};
+
+/// Lines in one transaction.
+const TRANSACTION_LINES: u64 = 10_000;
+/// Wrong lines that are reported before the reading is given up.
+const REPORTED_MAX: usize = 20;
+
+/// Why a file was not loaded, or not to its end.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Lines that cannot be read; nothing was loaded.
+    #[error("{}; nothing was loaded", .0.join("; "))]
+    Lines(Vec<String>),
+    /// The file became another while it was read.
+    #[error("the file has changed since it was checked; load it again")]
+    Changed,
+    /// The database refused; what was loaded before stays, and loading the corrected file is a load
+    /// of its own.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A file that was read to its end and found to be right.
+#[derive(Debug)]
+pub struct Checked {
+    path: PathBuf,
+    digest: [u8; 32],
+    /// Lines in it, empty ones included.
+    pub lines: u64,
+    /// Credentials in it.
+    pub credentials: u64,
+}
+
+/// Reads a file to its end and checks every line.
+///
+/// # Errors
+/// [`LoadError::Io`] or [`LoadError::Lines`].
+pub fn check(path: &Path) -> Result<Checked, LoadError> {
+    let mut lines = Lines::open(path, 0, 0)?;
+    let mut credentials = 0;
+    let mut wrong = Vec::new();
+    while let Some(line) = lines.next()? {
+        match line {
+            Ok(None) => {}
+            Ok(Some(_)) => credentials += 1,
+            Err(error) => wrong.push(format!("line {}: {error}", lines.number)),
+        }
+        if wrong.len() == REPORTED_MAX {
+            wrong.push("and perhaps more".to_owned());
+            break;
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(LoadError::Lines(wrong));
+    }
+    let digest = lines.digest.finish();
+    Ok(Checked {
+        path: path.to_owned(),
+        digest: digest.as_ref().try_into().expect("SHA-256 has 32 octets"),
+        lines: lines.number,
+        credentials,
+    })
+}
+
+/// Loads a checked file into the database, from where an earlier attempt came to. `account` will
+/// sponsor the devices; `progress` is told the number of lines that are durable.
+///
+/// # Errors
+/// [`LoadError`]; what was reported as progress stays.
+pub async fn load(
+    store: &Store,
+    origin: Origin,
+    account: &str,
+    file: &Checked,
+    now: u64,
+    mut progress: impl FnMut(u64),
+) -> Result<(), LoadError> {
+    let (account, digest) = (account.to_owned(), file.digest);
+    let mut before = store
+        .commit(BeginLoad {
+            origin,
+            account: account.clone(),
+            digest,
+            now,
+        })
+        .await?;
+    let mut lines = Lines::open(&file.path, before.octets, before.lines)?;
+    progress(before.lines);
+    while before.lines < file.lines {
+        let credentials = lines.take(TRANSACTION_LINES)?;
+        let after = LoadProgress {
+            lines: lines.number,
+            octets: lines.octets,
+            begun_at: before.begun_at,
+        };
+        if after == before {
+            return Err(LoadError::Changed);
+        }
+        store
+            .commit(LoadLines {
+                account: account.clone(),
+                digest,
+                credentials,
+                before,
+                after,
+                now,
+            })
+            .await?;
+        before = after;
+        progress(before.lines);
+    }
+    Ok(())
+}
+
+/// The lines of a file, with their numbers, and where they end.
+struct Lines {
+    path: PathBuf,
+    reader: BufReader<File>,
+    digest: Context,
+    /// Number of the line that was read last, from 1.
+    number: u64,
+    /// Octets up to its end.
+    octets: u64,
+    buffer: Vec<u8>,
+}
+
+impl Lines {
+    fn open(path: &Path, octets: u64, number: u64) -> Result<Self, LoadError> {
+        let open = || {
+            let mut file = File::open(path)?;
+            file.seek(SeekFrom::Start(octets))?;
+            Ok(file)
+        };
+        let file = open().map_err(|source| LoadError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            reader: BufReader::with_capacity(1 << 20, file),
+            digest: Context::new(&SHA256),
+            number,
+            octets,
+            buffer: Vec::with_capacity(LINE_OCTETS_MAX + 2),
+        })
+    }
+
+    /// The next line; `None` at the end of the file.
+    fn next(&mut self) -> Result<Option<Result<Option<LoadedCredential>, LineError>>, LoadError> {
+        self.buffer.clear();
+        // One octet more than a line and its end: longer ones are seen without being read whole.
+        let limit = LINE_OCTETS_MAX as u64 + 2;
+        let read = self
+            .reader
+            .by_ref()
+            .take(limit)
+            .read_until(b'\n', &mut self.buffer);
+        let count = read.map_err(|source| LoadError::Io {
+            path: self.path.clone(),
+            source,
+        })?;
+        if count == 0 {
+            return Ok(None);
+        }
+        self.number += 1;
+        self.octets += count as u64;
+        self.digest.update(&self.buffer);
+        if count as u64 == limit && !self.buffer.ends_with(b"\n") {
+            return Ok(Some(Err(LineError::NotALine)));
+        }
+        let line = self.buffer.strip_suffix(b"\n").unwrap_or(&self.buffer);
+        Ok(Some(LoadedCredential::parse(line)))
+    }
+
+    /// The credentials of the next lines, with the lines' numbers.
+    fn take(&mut self, count: u64) -> Result<Vec<(u64, LoadedCredential)>, LoadError> {
+        let mut credentials = Vec::new();
+        for _ in 0..count {
+            match self.next()? {
+                None => break,
+                Some(Ok(None)) => {}
+                Some(Ok(Some(credential))) => credentials.push((self.number, credential)),
+                Some(Err(_)) => return Err(LoadError::Changed),
+            }
+        }
+        Ok(credentials)
+    }
+}

@@ -1,0 +1,127 @@
+//! The database at the start: is it the right one, and what did the last process leave in it?
+
+use iot_dns_zone::{CommitRecord, Role, ZoneKeys};
+use iot_epp_api::BearerToken;
+
+use super::StartError;
+use crate::clock::unix_now;
+use crate::config::Config;
+use crate::csr;
+use crate::directory::{self, Directory};
+use crate::init::OPERATOR_ACCOUNT;
+use crate::store::{CreateAccount, Identity, Opened, Origin, StartUp, Store};
+
+/// Furthest that the clock may be behind the last time written down.
+const CLOCK_BEHIND_MAX_SECS: u64 = 3600;
+/// Longest time that a registry can have stood still without anybody saying so.
+const CLOCK_AHEAD_MAX_SECS: u64 = 30 * 24 * 3600;
+
+/// What the database knows the key signing key by.
+pub(super) fn ksk_hash(keys: &ZoneKeys) -> [u8; 32] {
+    csr::key_hash(keys.public().of(Role::Ksk).rdata())
+}
+
+/// The zone's public keys as points, hashed: no device may have them either.
+pub(super) fn zone_key_hashes(keys: &ZoneKeys) -> Result<[[u8; 32]; 2], StartError> {
+    let public = keys.public();
+    let [ksk, zsk] = [Role::Ksk, Role::Zsk].map(|role| {
+        // DNSKEY RDATA: four octets, then the point without its first octet (RFC 6605 §4).
+        let point = [
+            &[0x04],
+            public.of(role).rdata().get(4..).unwrap_or_default(),
+        ]
+        .concat();
+        csr::key_hash(&point)
+    });
+    if ksk == zsk {
+        return Err(StartError::SameKey);
+    }
+    Ok([ksk, zsk])
+}
+
+fn operator_token(directory: &Directory) -> Result<BearerToken, StartError> {
+    let octets = directory::read_secret(&directory.operator_token())?;
+    let text = std::str::from_utf8(&octets).unwrap_or_default();
+    BearerToken::parse(text.trim()).map_err(|_| StartError::OperatorToken)
+}
+
+/// Holds a database against the zone that was published, and its clock against ours, before anything
+/// is written: writing could make an older copy look newer.
+pub(super) async fn check_before_writing(
+    store: &Store,
+    keys: &ZoneKeys,
+    last: Option<CommitRecord>,
+    now: u64,
+) -> Result<(), StartError> {
+    let Some(identity) = store.identity().await? else {
+        return if last.is_some() {
+            Err(StartError::OtherDatabase)
+        } else {
+            Ok(())
+        };
+    };
+    let Identity { seen_at, .. } = identity;
+    if identity.ksk_hash != ksk_hash(keys) {
+        return Err(StartError::OtherKey);
+    }
+    if now + CLOCK_BEHIND_MAX_SECS < seen_at || now > seen_at + CLOCK_AHEAD_MAX_SECS {
+        return Err(StartError::Clock {
+            shown: now,
+            seen_at,
+        });
+    }
+    match last {
+        Some(last) if last.database_id != identity.database_id => Err(StartError::OtherDatabase),
+        Some(last)
+            if last.applied > identity.journal_head
+                || last.fencing_token > identity.fencing_token =>
+        {
+            let (zone, database) = (last.applied, identity.journal_head);
+            Err(StartError::OlderDatabase { zone, database })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reads what the last process left, and makes the operators' account in a new database.
+pub(super) async fn open(
+    store: &Store,
+    keys: &ZoneKeys,
+    directory: &Directory,
+    config: &Config,
+) -> Result<Opened, StartError> {
+    let now = unix_now();
+    let step = StartUp {
+        zone: config.zone.apex.clone(),
+        ksk_hash: ksk_hash(keys),
+        new_database_id: crate::service::random_octets(),
+        now,
+    };
+    let opened = store.commit(step).await?;
+    if opened.voided > 0 {
+        tracing::info!(
+            count = opened.voided,
+            "voided registrations that were never answered"
+        );
+    }
+    let origin = Origin {
+        account: OPERATOR_ACCOUNT.to_owned(),
+        door: "command-line",
+        verb: "account.create",
+        client_transaction_id: None,
+        server_transaction_id: "init".to_owned(),
+        digest: [0; 32],
+    };
+    let (name, role) = (OPERATOR_ACCOUNT.to_owned(), "operator");
+    let token = operator_token(directory)?;
+    store
+        .commit(CreateAccount {
+            origin,
+            name,
+            role,
+            token,
+            now,
+        })
+        .await?;
+    Ok(opened)
+}
