@@ -1,24 +1,17 @@
 //! The apex: SOA, NS and the keys, and the static records beside it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use crate::config::CheckedConfig;
+use crate::fixed::{FixedName, FixedNames, FixedRrset};
 use crate::key::PublicKeys;
 use crate::name::NameKey;
+use crate::position::Position;
 use crate::profile::Profile;
 use crate::record_type::{TYPE_CDNSKEY, TYPE_CDS, TYPE_DNSKEY, TYPE_NS, TYPE_SOA};
-use crate::rrsig::Signature;
-use crate::snapshot::{FixedRrset, Records};
-
-/// Octets of the five numbers at the end of SOA RDATA.
-const SOA_NUMBERS_OCTETS: usize = 20;
 
 /// Every name that is not a device's, with its RRsets, unsigned; the SOA has serial 0.
-pub(crate) fn fixed_names(
-    config: &CheckedConfig,
-    keys: &PublicKeys,
-) -> BTreeMap<NameKey, Vec<FixedRrset>> {
+pub(crate) fn fixed_names(config: &CheckedConfig, keys: &PublicKeys) -> FixedNames {
     let ttl_secs = config.profile.ttl_secs();
     let key_ttl_secs = config.profile.key_ttl_secs();
     let mut dnskeys = vec![keys.ksk.rdata().to_vec(), keys.zsk.rdata().to_vec()];
@@ -44,23 +37,16 @@ pub(crate) fn fixed_names(
         let rrset = unsigned(*record_type, ttl_secs, rrset.rdatas.clone());
         names.entry(key.clone()).or_default().push(rrset);
     }
-    for rrsets in names.values_mut() {
+    let names = names.into_iter().map(|(key, mut rrsets)| {
         rrsets.sort_unstable_by_key(|rrset| rrset.record_type);
-    }
-    names
-}
-
-/// Writes the serial into the SOA among the apex's records.
-pub(crate) fn set_serial(apex: &mut Records, serial: u32) {
-    let Records::Fixed(rrsets) = apex else { return };
-    for rrset in Arc::make_mut(rrsets) {
-        if rrset.record_type == TYPE_SOA {
-            for rdata in &mut rrset.rdatas {
-                let at = rdata.len() - SOA_NUMBERS_OCTETS;
-                rdata[at..at + 4].copy_from_slice(&serial.to_be_bytes());
-            }
+        FixedName {
+            position: Position::of_name(&key),
+            key,
+            rrsets,
+            nsec: None,
         }
-    }
+    });
+    FixedNames::new(names.collect()).expect("a map is in order, and the apex was put into it")
 }
 
 fn unsigned(record_type: u16, ttl_secs: u32, rdatas: Vec<Vec<u8>>) -> FixedRrset {
@@ -68,7 +54,7 @@ fn unsigned(record_type: u16, ttl_secs: u32, rdatas: Vec<Vec<u8>>) -> FixedRrset
         record_type,
         ttl_secs,
         rdatas,
-        signature: Signature::wanted(0, 0),
+        signature: None,
     }
 }
 

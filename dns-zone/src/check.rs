@@ -2,26 +2,28 @@
 //!
 //! It reads octets only, as an outside judge would: it shares the reading of names with the rest
 //! of the crate, but not the making of RRsets, bitmaps or next names. Used on a dump, on a transfer
-//! or on the version being served.
+//! or on the version being served. Both sides come as sorted streams, so ten million devices take
+//! no more memory than ten thousand; signatures are verified on all cores.
+
+mod projection;
+mod signatures;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error as StdError;
 
-use iot_identity::{
-    CertRecord, DeviceId, InactiveText, PackedKey, Publication, Slot, TlsaRecord, ZoneName,
-};
+use iot_identity::{DeviceId, PackedKey, Publication, Slot, ZoneName};
 use thiserror::Error;
 
+use crate::cores;
 use crate::dump::Record;
 use crate::key::PublicKey;
 use crate::name::NameKey;
 use crate::nsec;
 use crate::presentation::{self, split_name};
-use crate::record_type::{
-    TYPE_CERT, TYPE_DNSKEY, TYPE_NS, TYPE_NSEC, TYPE_RRSIG, TYPE_SOA, TYPE_TLSA, TYPE_TXT,
-    is_key_type, mnemonic,
-};
-use crate::rrsig::{Fields, signed_octets, verifies};
-use crate::serial;
+use crate::record_type::{TYPE_DNSKEY, TYPE_NS, TYPE_NSEC, TYPE_RRSIG, TYPE_SOA, mnemonic};
+
+use projection::{Credential, Projection, credential, publishes};
+use signatures::Judge;
 
 /// One thing that is wrong with a zone.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -39,6 +41,9 @@ pub enum Problem {
     /// The name is not in the zone.
     #[error("the name is not in the zone")]
     OutOfZone,
+    /// The name comes before the one in front of it in canonical order, or again.
+    #[error("the name is not in its place in the order of names")]
+    OutOfOrder,
     /// The apex lacks a record set that every zone has.
     #[error("the apex has no {}", mnemonic(*.0))]
     ApexIncomplete(u16),
@@ -89,27 +94,73 @@ pub enum Problem {
     Bitmap,
 }
 
+/// Why a check was not finished.
+#[derive(Debug, Error)]
+pub enum CheckError {
+    /// The zone could not be read to its end.
+    #[error("reading the zone: {0}")]
+    Records(#[source] Box<dyn StdError + Send + Sync>),
+    /// The database could not list all credentials.
+    #[error("reading the credentials: {0}")]
+    Listed(#[source] Box<dyn StdError + Send + Sync>),
+    /// The database lists credentials out of the order of their names, or one twice.
+    #[error("credential {slot} of {device_id} is listed out of order")]
+    ListedOrder {
+        /// The device.
+        device_id: DeviceId,
+        /// The credential.
+        slot: Slot,
+    },
+}
+
+/// A credential as the database lists it.
+pub type Listed = (DeviceId, Slot, Publication);
+
+/// Findings after which a check ends: a zone with so many is rebuilt anyway.
+pub const FINDINGS_MAX: usize = 10_000;
+/// Names whose signatures are verified together.
+const BATCH_NAMES: usize = 1024;
+
 /// Checks the records of a zone against what the database lists: every credential that is active or
-/// inactive, in any order. Returns everything that is wrong, in canonical order of names.
-pub fn check(
+/// inactive. Both come in canonical order of names, the records of a name together, the apex first.
+/// Returns everything that is wrong in that order, up to [`FINDINGS_MAX`].
+///
+/// # Errors
+/// One of the streams ended with an error, or what the database lists is not in order.
+pub fn check<R, L>(
     apex: &ZoneName,
-    records: impl IntoIterator<Item = Record>,
-    listed: impl IntoIterator<Item = (DeviceId, Slot, Publication)>,
+    records: impl IntoIterator<Item = Result<Record, R>>,
+    listed: impl IntoIterator<Item = Result<Listed, L>>,
     now: u64,
-) -> Vec<Finding> {
+) -> Result<Vec<Finding>, CheckError>
+where
+    R: Into<Box<dyn StdError + Send + Sync>>,
+    L: Into<Box<dyn StdError + Send + Sync>>,
+{
     let mut check = Check {
         apex,
-        now,
-        names: BTreeMap::new(),
-        keys: Vec::new(),
+        judge: Judge {
+            apex,
+            now,
+            keys: Vec::new(),
+        },
+        last: None,
+        listed: Projection::of(listed.into_iter()),
+        waiting: None,
+        batch: Vec::new(),
         findings: Vec::new(),
     };
-    check.sort(records);
-    check.apex();
-    check.projection(listed);
-    check.chain();
-    check.signatures();
-    check.findings
+    for record in records {
+        let record = record.map_err(|error| CheckError::Records(error.into()))?;
+        check.take(record)?;
+        if check.findings.len() >= FINDINGS_MAX {
+            check.findings.truncate(FINDINGS_MAX);
+            return Ok(check.findings);
+        }
+    }
+    check.finish()?;
+    check.findings.truncate(FINDINGS_MAX);
+    Ok(check.findings)
 }
 
 #[derive(Default)]
@@ -125,226 +176,193 @@ struct Name {
     signatures: Vec<Record>,
 }
 
-struct Check<'a> {
+/// A name that is complete, with what was found before its signatures were looked at.
+struct Complete {
+    key: NameKey,
+    name: Name,
+    problems: Vec<Problem>,
+}
+
+struct Check<'a, I: Iterator> {
     apex: &'a ZoneName,
-    now: u64,
-    names: BTreeMap<NameKey, Name>,
-    keys: Vec<PublicKey>,
+    judge: Judge<'a>,
+    /// Owner of the last record.
+    last: Option<Vec<u8>>,
+    listed: Projection<I>,
+    /// The name whose records are being read.
+    waiting: Option<Complete>,
+    batch: Vec<Complete>,
     findings: Vec<Finding>,
 }
 
-impl Check<'_> {
-    fn find(&mut self, key: &NameKey, problem: Problem) {
-        self.findings.push(Finding {
-            owner: key.presentation(self.apex),
-            problem,
-        });
-    }
-
-    fn sort(&mut self, records: impl IntoIterator<Item = Record>) {
-        for record in records {
+impl<I, L> Check<'_, I>
+where
+    I: Iterator<Item = Result<Listed, L>>,
+    L: Into<Box<dyn StdError + Send + Sync>>,
+{
+    fn take(&mut self, record: Record) -> Result<(), CheckError> {
+        if self.last.as_ref() != Some(&record.owner) {
             let Some(key) = key_of(&record.owner, self.apex) else {
                 self.findings.push(Finding {
                     owner: presentation::name(&record.owner),
                     problem: Problem::OutOfZone,
                 });
-                continue;
+                return Ok(());
             };
-            let name = self.names.entry(key).or_default();
-            if record.record_type == TYPE_RRSIG {
-                name.signatures.push(record);
-            } else {
-                let rrset = name.rrsets.entry(record.record_type).or_default();
-                rrset.ttls_secs.insert(record.ttl_secs);
-                rrset.rdatas.push(record.rdata);
-            }
+            self.last = Some(record.owner.clone());
+            self.begin(key)?;
         }
+        let Some(Complete { name, .. }) = &mut self.waiting else {
+            return Ok(());
+        };
+        if record.record_type == TYPE_RRSIG {
+            name.signatures.push(record);
+        } else {
+            let rrset = name.rrsets.entry(record.record_type).or_default();
+            rrset.ttls_secs.insert(record.ttl_secs);
+            rrset.rdatas.push(record.rdata);
+        }
+        Ok(())
     }
 
-    fn apex(&mut self) {
-        let apex = NameKey::apex();
-        let rrsets = self.names.get(&apex).map(|name| &name.rrsets);
-        let has = |record_type: &u16| rrsets.is_some_and(|rrsets| rrsets.contains_key(record_type));
-        let missing: Vec<u16> = [TYPE_SOA, TYPE_NS, TYPE_DNSKEY]
-            .into_iter()
-            .filter(|record_type| !has(record_type))
-            .collect();
-        let keys = rrsets.and_then(|rrsets| rrsets.get(&TYPE_DNSKEY));
-        self.keys = keys.map_or_else(Vec::new, |rrset| {
-            let keys = rrset.rdatas.iter();
-            keys.filter_map(|rdata| PublicKey::from_rdata(rdata))
-                .collect()
-        });
-        for record_type in missing {
-            self.find(&apex, Problem::ApexIncomplete(record_type));
+    /// The records of another name begin: those of the one before are complete.
+    fn begin(&mut self, key: NameKey) -> Result<(), CheckError> {
+        let mut problems = Vec::new();
+        if let Some(before) = self.waiting.take() {
+            if key <= before.key {
+                problems.push(Problem::OutOfOrder);
+            }
+            self.complete(before, &key)?;
+        } else if key != NameKey::apex() {
+            self.apex(&Name::default());
         }
+        let name = Name::default();
+        self.waiting = Some(Complete {
+            key,
+            name,
+            problems,
+        });
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), CheckError> {
+        match self.waiting.take() {
+            Some(last) => self.complete(last, &NameKey::apex())?,
+            None => self.apex(&Name::default()),
+        }
+        self.verify_batch();
+        while let Some((device_id, slot, _)) = self.listed.next()? {
+            self.not_published(device_id, slot);
+        }
+        Ok(())
+    }
+
+    /// Looks at a name whose records and whose next name are known.
+    fn complete(&mut self, mut complete: Complete, next: &NameKey) -> Result<(), CheckError> {
+        if complete.key == NameKey::apex() {
+            self.apex(&complete.name);
+        }
+        self.projection(&mut complete)?;
+        chain(self.apex, &mut complete, next);
+        self.batch.push(complete);
+        if self.batch.len() >= BATCH_NAMES {
+            self.verify_batch();
+        }
+        Ok(())
+    }
+
+    fn apex(&mut self, name: &Name) {
+        for record_type in [TYPE_SOA, TYPE_NS, TYPE_DNSKEY] {
+            if !name.rrsets.contains_key(&record_type) {
+                self.findings.push(Finding {
+                    owner: NameKey::apex().presentation(self.apex),
+                    problem: Problem::ApexIncomplete(record_type),
+                });
+            }
+        }
+        let keys = name.rrsets.get(&TYPE_DNSKEY);
+        let rdatas = keys.map_or(&[][..], |rrset| &rrset.rdatas);
+        let keys = rdatas.iter();
+        self.judge.keys = keys
+            .filter_map(|rdata| PublicKey::from_rdata(rdata))
+            .collect();
     }
 
     /// Set equality with the database.
-    fn projection(&mut self, listed: impl IntoIterator<Item = (DeviceId, Slot, Publication)>) {
-        let mut listed: BTreeMap<PackedKey, Publication> = listed
-            .into_iter()
-            .map(|(device_id, slot, publication)| (PackedKey::new(device_id, slot), publication))
-            .filter(|(_, publication)| *publication != Publication::Absent)
-            .collect();
-        let mut problems = Vec::new();
-        for (key, name) in &self.names {
-            match credential(key) {
-                Credential::None => {}
-                Credential::Stray => problems.push((key.clone(), Problem::StrayDeviceName)),
-                Credential::Name(device_id, slot) => {
-                    match listed.remove(&PackedKey::new(device_id, slot)) {
-                        None => problems.push((key.clone(), Problem::NotListed)),
-                        Some(publication) if publishes(name, publication) => {}
-                        Some(_) => problems.push((key.clone(), Problem::OtherPublication)),
-                    }
-                }
+    fn projection(&mut self, complete: &mut Complete) -> Result<(), CheckError> {
+        let (device_id, slot) = match credential(&complete.key) {
+            Credential::None => return Ok(()),
+            Credential::Stray => {
+                complete.problems.push(Problem::StrayDeviceName);
+                return Ok(());
             }
-        }
-        for packed in listed.into_keys() {
-            if let Some((device_id, Some(slot))) = packed.unpack() {
-                problems.push((NameKey::device(device_id, slot), Problem::NotPublished));
-            }
-        }
-        for (key, problem) in problems {
-            self.find(&key, problem);
-        }
-    }
-
-    /// Every name has one NSEC, which lists its types and points to the next; the last to the apex.
-    fn chain(&mut self) {
-        let mut problems = Vec::new();
-        let followers = self.names.keys().skip(1).cloned().chain([NameKey::apex()]);
-        for ((key, name), next) in self.names.iter().zip(followers) {
-            let nsecs: &[Vec<u8>] = name
-                .rrsets
-                .get(&TYPE_NSEC)
-                .map_or(&[], |rrset| &rrset.rdatas);
-            let [nsec] = nsecs else {
-                problems.push((key.clone(), Problem::NsecCount(nsecs.len())));
-                continue;
-            };
-            let Some((points_to, bitmap)) = split_name(nsec) else {
-                problems.push((key.clone(), Problem::Bitmap));
-                continue;
-            };
-            if points_to != next.wire(self.apex) {
-                let points_to = presentation::name(points_to);
-                problems.push((key.clone(), Problem::BrokenChain(points_to)));
-            }
-            let mut types: BTreeSet<u16> = name.rrsets.keys().copied().collect();
-            if !name.signatures.is_empty() {
-                types.insert(TYPE_RRSIG);
-            }
-            if nsec::parse_bitmap(bitmap) != Some(types.into_iter().collect()) {
-                problems.push((key.clone(), Problem::Bitmap));
-            }
-        }
-        for (key, problem) in problems {
-            self.find(&key, problem);
-        }
-    }
-
-    fn signatures(&mut self) {
-        let mut problems = Vec::new();
-        for (key, name) in &self.names {
-            let mut covered: BTreeMap<u16, u32> = BTreeMap::new();
-            for record in &name.signatures {
-                let Some(signature) = Rrsig::parse(&record.rdata) else {
-                    problems.push((key.clone(), Problem::MalformedSignature));
-                    continue;
-                };
-                *covered.entry(signature.covered).or_default() += 1;
-                if let Err(problem) = self.check_signature(key, name, &signature) {
-                    problems.push((key.clone(), problem));
-                }
-            }
-            for (record_type, rrset) in &name.rrsets {
-                let distinct: BTreeSet<&Vec<u8>> = rrset.rdatas.iter().collect();
-                if rrset.ttls_secs.len() != 1 || distinct.len() != rrset.rdatas.len() {
-                    problems.push((key.clone(), Problem::NotASet(*record_type)));
-                }
-                match covered.get(record_type) {
-                    None => problems.push((key.clone(), Problem::Unsigned(*record_type))),
-                    Some(1) => {}
-                    Some(_) => problems.push((key.clone(), Problem::SignedTwice(*record_type))),
-                }
-            }
-        }
-        for (key, problem) in problems {
-            self.find(&key, problem);
-        }
-    }
-
-    fn check_signature(
-        &self,
-        key: &NameKey,
-        name: &Name,
-        signature: &Rrsig<'_>,
-    ) -> Result<(), Problem> {
-        let covered = signature.covered;
-        let Some(rrset) = name.rrsets.get(&covered) else {
-            return Err(Problem::OrphanSignature(covered));
+            Credential::Name(device_id, slot) => (device_id, slot),
         };
-        let flags: u16 = if is_key_type(covered) { 257 } else { 256 };
-        let public = self.keys.iter().find(|public| {
-            public.tag() == signature.key_tag && public.rdata().starts_with(&flags.to_be_bytes())
-        });
-        let public = public.ok_or(Problem::UnknownKey(covered))?;
-        let now = serial::wrapped(self.now);
-        if serial::is_after(signature.inception, now) || serial::is_after(now, signature.expiration)
-        {
-            return Err(Problem::NotInTime(covered));
+        let packed = PackedKey::new(device_id, slot);
+        while let Some((device_id, slot, _)) = self.listed.next_before(packed)? {
+            // What was found at the names before comes first.
+            self.verify_batch();
+            self.not_published(device_id, slot);
         }
-        let message = signed_octets(
-            signature.prefix,
-            &key.wire(self.apex),
-            covered,
-            signature.ttl_secs,
-            rrset.rdatas.iter().map(Vec::as_slice),
-        );
-        let labels = self.apex.label_count() + key.label_count();
-        let fits = signature.signer == self.apex.wire()
-            && signature.label_count == labels
-            && rrset.ttls_secs.contains(&signature.ttl_secs);
-        if fits && verifies(public, &message, signature.octets) {
-            Ok(())
-        } else {
-            Err(Problem::BadSignature(covered))
+        match self.listed.next_at(packed)? {
+            None => complete.problems.push(Problem::NotListed),
+            Some((.., publication)) if publishes(&complete.name, publication) => {}
+            Some(_) => complete.problems.push(Problem::OtherPublication),
+        }
+        Ok(())
+    }
+
+    fn not_published(&mut self, device_id: DeviceId, slot: Slot) {
+        self.findings.push(Finding {
+            owner: NameKey::device(device_id, slot).presentation(self.apex),
+            problem: Problem::NotPublished,
+        });
+    }
+
+    /// Verifies the signatures of the names that wait, on all cores.
+    fn verify_batch(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        let judge = &self.judge;
+        let parts = cores::map_parts(&batch, |part| {
+            part.iter()
+                .map(|complete| judge.problems(&complete.key, &complete.name))
+                .collect::<Vec<_>>()
+        });
+        for (complete, signatures) in batch.iter().zip(parts.into_iter().flatten()) {
+            let owner = || complete.key.presentation(self.apex);
+            let problems = complete.problems.iter().cloned().chain(signatures);
+            let found = problems.map(|problem| Finding {
+                owner: owner(),
+                problem,
+            });
+            self.findings.extend(found);
         }
     }
 }
 
-/// RRSIG RDATA, read.
-struct Rrsig<'a> {
-    covered: u16,
-    label_count: u8,
-    ttl_secs: u32,
-    expiration: u32,
-    inception: u32,
-    key_tag: u16,
-    signer: &'a [u8],
-    /// Everything before the signature.
-    prefix: &'a [u8],
-    octets: &'a [u8],
-}
-
-impl<'a> Rrsig<'a> {
-    fn parse(rdata: &'a [u8]) -> Option<Self> {
-        let (fixed, rest) = rdata.split_at_checked(Fields::FIXED_OCTETS)?;
-        let (signer, octets) = split_name(rest)?;
-        let number = |at: usize| Some(u32::from_be_bytes(fixed[at..at + 4].try_into().ok()?));
-        Some(Self {
-            covered: u16::from_be_bytes([fixed[0], fixed[1]]),
-            label_count: fixed[3],
-            ttl_secs: number(4)?,
-            expiration: number(8)?,
-            inception: number(12)?,
-            key_tag: u16::from_be_bytes([fixed[16], fixed[17]]),
-            signer,
-            prefix: &rdata[..rdata.len() - octets.len()],
-            octets,
-        })
+/// Every name has one NSEC, which lists its types and points to the next; the last to the apex.
+fn chain(apex: &ZoneName, complete: &mut Complete, next: &NameKey) {
+    let Complete { name, problems, .. } = complete;
+    let nsecs = name.rrsets.get(&TYPE_NSEC);
+    let nsecs: &[Vec<u8>] = nsecs.map_or(&[], |rrset| &rrset.rdatas);
+    let [nsec] = nsecs else {
+        problems.push(Problem::NsecCount(nsecs.len()));
+        return;
+    };
+    let Some((points_to, bitmap)) = split_name(nsec) else {
+        problems.push(Problem::Bitmap);
+        return;
+    };
+    if points_to != next.wire(apex) {
+        let points_to = presentation::name(points_to);
+        problems.push(Problem::BrokenChain(points_to));
+    }
+    let mut types: BTreeSet<u16> = name.rrsets.keys().copied().collect();
+    if !name.signatures.is_empty() {
+        types.insert(TYPE_RRSIG);
+    }
+    if nsec::parse_bitmap(bitmap) != Some(types.into_iter().collect()) {
+        problems.push(Problem::Bitmap);
     }
 }
 
@@ -365,51 +383,4 @@ fn key_of(owner: &[u8], apex: &ZoneName) -> Option<NameKey> {
     // Labels that merely end in the octets of the apex would not come out even.
     let key = NameKey::from_labels(labels.iter().copied());
     (key.wire(apex) == owner).then_some(key)
-}
-
-enum Credential {
-    None,
-    Stray,
-    Name(DeviceId, Slot),
-}
-
-fn credential(key: &NameKey) -> Credential {
-    let labels = key.labels();
-    let text = |label: &Vec<u8>| String::from_utf8_lossy(label).into_owned();
-    let device_id = |label: &Vec<u8>| DeviceId::parse(&text(label)).ok();
-    if let [slot, id] = labels.as_slice()
-        && let (Ok(slot), Some(device_id)) = (Slot::parse(&text(slot)), device_id(id))
-    {
-        return Credential::Name(device_id, slot);
-    }
-    if labels.iter().any(|label| device_id(label).is_some()) {
-        Credential::Stray
-    } else {
-        Credential::None
-    }
-}
-
-/// Whether a name holds exactly the records of a publication, beside NSEC.
-fn publishes(name: &Name, publication: Publication) -> bool {
-    let one = |record_type: u16| match name.rrsets.get(&record_type) {
-        Some(rrset) if rrset.rdatas.len() == 1 => Some(rrset.rdatas[0].as_slice()),
-        _ => None,
-    };
-    let types: Vec<u16> = name
-        .rrsets
-        .keys()
-        .copied()
-        .filter(|record_type| *record_type != TYPE_NSEC)
-        .collect();
-    match publication {
-        Publication::Active(fingerprint) => {
-            types == [TYPE_CERT, TYPE_TLSA]
-                && one(TYPE_CERT) == Some(&CertRecord { fingerprint }.rdata())
-                && one(TYPE_TLSA) == Some(&TlsaRecord { fingerprint }.rdata())
-        }
-        Publication::Inactive => {
-            types == [TYPE_TXT] && one(TYPE_TXT) == Some(&InactiveText.rdata())
-        }
-        Publication::Absent => false,
-    }
 }

@@ -1,6 +1,6 @@
 //! Errors at the border of the crate's writer.
 
-use std::io;
+use std::error::Error as StdError;
 
 use iot_identity::{DeviceId, Slot};
 use thiserror::Error;
@@ -9,7 +9,7 @@ use crate::ceiling::Ceiling;
 use crate::config::ConfigError;
 use crate::gate::GateError;
 use crate::key::KeyError;
-use crate::store::commit_file::CommitFileError;
+use crate::store::{Damaged, StoreError};
 
 /// Why the zone was not built or changed. The version that was served before is still served.
 #[derive(Debug, Error)]
@@ -37,19 +37,28 @@ pub enum ZoneError {
     /// A key could not be used.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The commit record could not be made durable. The process has to end: what is on disk is
-    /// unknown until the next start reads it.
-    #[error("the commit record could not be made durable: {source}")]
-    Durability {
-        /// What the system said.
-        source: io::Error,
-    },
+    /// The store cannot be made, opened or written. After [`StoreError::Failed`] or a failure of
+    /// the system the process has to end: what is on disk is unknown until the next start reads it.
+    #[error("the zone's store: {0}")]
+    Store(StoreError),
     /// An earlier commit failed; nothing is committed any more.
     #[error("an earlier commit could not be made durable; nothing is committed any more")]
     Stopped,
-    /// The commit file cannot be used.
-    #[error(transparent)]
-    CommitFile(#[from] CommitFileError),
+    /// A page of the store cannot be trusted; `zone rebuild` makes it anew from the database.
+    #[error("page {page} of the zone's file is damaged")]
+    Damaged {
+        /// Number of the page.
+        page: u32,
+    },
+    /// The store's apex and static names cannot be read.
+    #[error("the apex and the static names in the zone's file cannot be read")]
+    FixedNames,
+    /// The zone that another process serves has another name, other keys or other times.
+    #[error(
+        "the zone that is served was made with another name, other keys or another profile than \
+         the configuration has now"
+    )]
+    OtherShape,
     /// The directory holds the zone of another database.
     #[error("the directory holds the zone of another database")]
     OtherDatabase {
@@ -88,4 +97,33 @@ pub enum ZoneError {
         /// The credential.
         slot: Slot,
     },
+    /// The database lists credentials out of the order of their names.
+    #[error("credential {slot} of {device_id} is listed after one whose name comes later")]
+    EntryOrder {
+        /// The device.
+        device_id: DeviceId,
+        /// The credential.
+        slot: Slot,
+    },
+    /// The database could not list all credentials.
+    #[error("reading the credentials: {source}")]
+    Entries {
+        /// What the database said.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+}
+
+impl From<Damaged> for ZoneError {
+    fn from(damaged: Damaged) -> Self {
+        Self::Damaged { page: damaged.page }
+    }
+}
+
+impl From<StoreError> for ZoneError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Damaged { page } => Self::Damaged { page },
+            error => Self::Store(error),
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Pseudo-random numbers that spread signatures in time and pick samples for the gate.
+//! Pseudo-random numbers that pick samples for the gate.
 //!
 //! Not for secrets: a value seeded from outside, so that deciding code stays a pure function.
 
@@ -16,7 +16,7 @@ impl Jitter {
 
     /// A number from 0 to `limit` - 1; 0 for a limit of 0.
     pub fn below(&mut self, limit: u32) -> u32 {
-        // The upper half of a 64-bit product is evenly spread enough for times and samples.
+        // The upper half of a 64-bit product is evenly spread enough for samples.
         ((u64::from(self.next() as u32) * u64::from(limit)) >> 32) as u32
     }
 

@@ -36,28 +36,6 @@ impl NameKey {
         Self::from_labels([slot.as_bytes(), device_id.as_octets()].into_iter())
     }
 
-    /// The name one label down.
-    pub(crate) fn child(&self, label: &[u8]) -> Self {
-        let mut octets = self.0.to_vec();
-        push_label(&mut octets, label);
-        Self(octets.into())
-    }
-
-    /// The name one label up; none above the apex.
-    pub(crate) fn parent(&self) -> Option<Self> {
-        let without_end = self.0.split_last()?.1;
-        let length = without_end
-            .iter()
-            .rposition(|octet| *octet == END)
-            .map_or(0, |position| position + 1);
-        Some(Self(self.0[..length].into()))
-    }
-
-    /// Whether this name lies below `ancestor` (and is not it).
-    pub(crate) fn is_below(&self, ancestor: &Self) -> bool {
-        self.0.len() > ancestor.0.len() && self.0.starts_with(&ancestor.0)
-    }
-
     /// Labels below the apex, leftmost first.
     pub(crate) fn labels(&self) -> Vec<Vec<u8>> {
         let mut labels = Vec::new();
@@ -73,6 +51,11 @@ impl NameKey {
         }
         labels.reverse();
         labels
+    }
+
+    /// The octets that sort canonically.
+    pub(crate) fn as_octets(&self) -> &[u8] {
+        &self.0
     }
 
     /// Number of labels below the apex.
@@ -127,18 +110,6 @@ mod tests {
 
     fn key(labels: &[&[u8]]) -> NameKey {
         NameKey::from_labels(labels.iter().copied())
-    }
-
-    #[test]
-    fn parents_and_children_are_neighbours_in_the_tree() {
-        let slot = key(&[b"1", b"890"]);
-        assert_eq!(slot.parent(), Some(key(&[b"890"])));
-        assert_eq!(key(&[b"890"]).parent(), Some(NameKey::apex()));
-        assert_eq!(NameKey::apex().parent(), None);
-        assert!(slot.is_below(&NameKey::apex()) && slot.is_below(&key(&[b"890"])));
-        assert!(!key(&[b"8901"]).is_below(&key(&[b"890"])));
-        assert_eq!(key(&[b"890"]).child(b"1"), slot);
-        assert_eq!(slot.label_count(), 2);
     }
 
     #[test]

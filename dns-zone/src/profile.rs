@@ -69,7 +69,7 @@ impl Profile {
         3600
     }
 
-    /// From signing to expiration, at most.
+    /// From signing to expiration.
     pub fn validity_secs(self) -> u32 {
         match self {
             Self::Strict => 300,
@@ -79,7 +79,7 @@ impl Profile {
         }
     }
 
-    /// From signing to signing again, at most.
+    /// A round of signing the whole zone again; no signature gets older than one and a half of it.
     pub fn resign_after_secs(self) -> u32 {
         match self {
             Self::Strict => 120,
@@ -89,12 +89,17 @@ impl Profile {
         }
     }
 
-    /// From signing to expiration of DNSKEY, CDS and CDNSKEY, at most.
+    /// From signing to expiration of DNSKEY, CDS and CDNSKEY.
     pub fn key_validity_secs(self) -> u32 {
         3 * 86_400
     }
 
-    /// From signing to signing again of DNSKEY, CDS and CDNSKEY, at most.
+    /// Times of signing are multiples of this, so that a store can keep them as small numbers.
+    pub(crate) fn signing_unit_secs(self) -> u32 {
+        if self.validity_secs() > 43_200 { 16 } else { 1 }
+    }
+
+    /// From signing to signing again of DNSKEY, CDS and CDNSKEY.
     pub fn key_resign_after_secs(self) -> u32 {
         self.key_validity_secs() / 2
     }

@@ -1,25 +1,24 @@
-//! When the gate refuses a batch: find the changes to blame, so that the rest is published.
+//! When the gate refuses a batch: find what is to blame, so that the rest is published.
 
-use crate::change::Change;
 use crate::gate::GateError;
 
-/// Splits a refused batch until the offending changes stand alone. `passes` plans, signs and gates
-/// a part against the present version without publishing it; `error` is why all of `changes`
+/// Splits a refused batch until the offending items stand alone. `passes` plans, signs and gates
+/// a part against the present version without publishing it; `error` is why all of `items`
 /// together were refused. Returns each offender's position with its error.
 ///
 /// # Errors
 /// An error of `passes` that is no refusal, as it is.
-pub(crate) fn offenders<E>(
-    changes: &[Change],
+pub(crate) fn offenders<T, E>(
+    items: &[T],
     error: GateError,
-    passes: &mut impl FnMut(&[Change]) -> Result<Result<(), GateError>, E>,
+    passes: &mut impl FnMut(&[T]) -> Result<Result<(), GateError>, E>,
 ) -> Result<Vec<(usize, GateError)>, E> {
-    if changes.len() <= 1 {
-        return Ok(changes.iter().map(|_| (0, error.clone())).collect());
+    if items.len() <= 1 {
+        return Ok(items.iter().map(|_| (0, error.clone())).collect());
     }
-    let middle = changes.len() / 2;
+    let middle = items.len() / 2;
     let mut found = Vec::new();
-    for (offset, half) in [(0, &changes[..middle]), (middle, &changes[middle..])] {
+    for (offset, half) in [(0, &items[..middle]), (middle, &items[middle..])] {
         if let Err(error) = passes(half)? {
             let within = offenders(half, error, passes)?;
             found.extend(within.into_iter().map(|(at, error)| (offset + at, error)));
@@ -31,6 +30,7 @@ pub(crate) fn offenders<E>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::change::Change;
     use iot_identity::{DeviceId, Publication, Slot};
     use proptest::prelude::*;
 

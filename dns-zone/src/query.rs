@@ -1,17 +1,22 @@
-//! Queries as they arrive: header, the one question, EDNS. Strict, and linear in the octets.
+//! Queries as they arrive: header, the one question, EDNS. Strict, linear in the octets, without
+//! memory of its own.
 //!
 //! Compression pointers are refused everywhere in a query: the first name has nothing to point to
-//! and nobody needs them later. Memory is bounded by the message, never by its counts.
+//! and nobody needs them later. The counts of a message promise nothing.
 
-use iot_identity::ZoneName;
-
-use crate::name::NameKey;
 use crate::record_type::TYPE_OPT;
 
 /// Octets of the header (RFC 1035 §4.1.1).
 pub(crate) const HEADER_OCTETS: usize = 12;
 /// Octets of a name (RFC 1035 §2.3.4).
-const NAME_OCTETS_MAX: usize = 255;
+pub(crate) const NAME_OCTETS_MAX: usize = 255;
+/// Labels whose places are kept: more than a name of the zone has. Those behind are walked to.
+const STARTS: usize = 12;
+
+/// NSID (RFC 5001).
+pub(crate) const OPTION_NSID: u16 = 3;
+/// Padding (RFC 7830).
+pub(crate) const OPTION_PADDING: u16 = 12;
 
 /// The header of a query.
 #[derive(Clone, Copy, Debug)]
@@ -19,16 +24,16 @@ pub(crate) struct Header {
     pub(crate) id: u16,
     pub(crate) opcode: u8,
     pub(crate) recursion_desired: bool,
-    pub(crate) checking_disabled: bool,
 }
 
 /// The question, as octets and as values.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Question<'a> {
     /// Name, type and class as received, case included.
     pub(crate) octets: &'a [u8],
-    /// Labels of the name as received, leftmost first, without the root.
-    pub(crate) labels: Vec<&'a [u8]>,
+    /// Where the length of each of the first labels stands in `octets`, leftmost label first.
+    starts: [u8; STARTS],
+    label_count: u8,
     pub(crate) record_type: u16,
     pub(crate) class: u16,
 }
@@ -39,6 +44,10 @@ pub(crate) struct Edns {
     pub(crate) payload_octets: u16,
     pub(crate) version: u8,
     pub(crate) dnssec_ok: bool,
+    /// The server is asked for its identifier.
+    pub(crate) wants_nsid: bool,
+    /// The query is padded, so the answer may be.
+    pub(crate) wants_padding: bool,
 }
 
 /// The message is not a well-formed query.
@@ -46,7 +55,7 @@ pub(crate) struct Edns {
 pub(crate) struct Malformed;
 
 /// A message that can be answered, if only with an error.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Query<'a> {
     pub(crate) header: Header,
     /// Nothing when there is not exactly one readable question.
@@ -58,14 +67,16 @@ pub(crate) struct Query<'a> {
 impl<'a> Query<'a> {
     /// Reads a message; `None` for one that must not be answered at all: too short for a header,
     /// or itself a response (answering those makes loops).
+    #[inline]
     pub(crate) fn parse(message: &'a [u8]) -> Option<Self> {
-        let mut octets = Octets { message, at: 0 };
-        let id = octets.number().ok()?;
-        let flags = octets.number().ok()?;
-        let mut counts = [0; 4];
-        for count in &mut counts {
-            *count = octets.number().ok()?;
-        }
+        let octets: &[u8; HEADER_OCTETS] = message.first_chunk()?;
+        let number = |at: usize| u16::from_be_bytes([octets[at], octets[at + 1]]);
+        let [id, flags] = [number(0), number(2)];
+        let counts = [number(4), number(6), number(8), number(10)];
+        let mut octets = Octets {
+            message,
+            at: HEADER_OCTETS,
+        };
         if flags & 0x8000 != 0 {
             return None;
         }
@@ -73,7 +84,6 @@ impl<'a> Query<'a> {
             id,
             opcode: (flags >> 11 & 0x0f) as u8,
             recursion_desired: flags & 0x0100 != 0,
-            checking_disabled: flags & 0x0010 != 0,
         };
         let [questions, answers, authorities, additionals] = counts;
         let question = (questions == 1)
@@ -91,19 +101,40 @@ impl<'a> Query<'a> {
     }
 }
 
-impl Question<'_> {
-    /// The name in the zone; `None` outside of it.
-    pub(crate) fn key(&self, apex: &ZoneName) -> Option<NameKey> {
-        let below = self
-            .labels
-            .len()
-            .checked_sub(usize::from(apex.label_count()))?;
-        let apex_labels = apex.as_str().split('.').map(str::as_bytes);
-        let in_zone = self.labels[below..]
-            .iter()
-            .zip(apex_labels)
-            .all(|(label, apex_label)| label.eq_ignore_ascii_case(apex_label));
-        in_zone.then(|| NameKey::from_labels(self.labels[..below].iter().copied()))
+impl<'a> Question<'a> {
+    /// Number of labels without the root.
+    #[inline]
+    pub(crate) fn label_count(&self) -> usize {
+        usize::from(self.label_count)
+    }
+
+    /// A label, counted from the left.
+    #[inline]
+    pub(crate) fn label(&self, index: usize) -> &'a [u8] {
+        let start = self.start(index);
+        let length = usize::from(self.octets[start]);
+        &self.octets[start + 1..start + 1 + length]
+    }
+
+    /// Where a label's length stands in [`Question::octets`]; for the label after the last, the
+    /// root's.
+    #[inline]
+    pub(crate) fn start(&self, index: usize) -> usize {
+        if index >= self.label_count() {
+            return self.name_octets() - 1;
+        }
+        if let Some(start) = self.starts.get(index) {
+            return usize::from(*start);
+        }
+        let last = usize::from(self.starts[STARTS - 1]);
+        (STARTS - 1..index).fold(last, |start, _| start + 1 + usize::from(self.octets[start]))
+    }
+
+    /// Octets of the name, root included.
+    #[inline]
+    pub(crate) fn name_octets(&self) -> usize {
+        // Type and class stand behind it.
+        self.octets.len() - 4
     }
 }
 
@@ -113,6 +144,7 @@ struct Octets<'a> {
 }
 
 impl<'a> Octets<'a> {
+    #[inline]
     fn take(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
         let end = self.at.checked_add(count).ok_or(Malformed)?;
         let taken = self.message.get(self.at..end).ok_or(Malformed)?;
@@ -120,51 +152,67 @@ impl<'a> Octets<'a> {
         Ok(taken)
     }
 
+    #[inline]
     fn number(&mut self) -> Result<u16, Malformed> {
         let octets = self.take(2)?;
         Ok(u16::from_be_bytes([octets[0], octets[1]]))
     }
 
-    fn name(&mut self) -> Result<Vec<&'a [u8]>, Malformed> {
-        let start = self.at;
-        let mut labels = Vec::new();
-        loop {
+    /// Reads a name and tells `visit` where each label's length stands, counted from the name's
+    /// start.
+    #[inline]
+    fn name(&mut self, mut visit: impl FnMut(u8)) -> Result<(), Malformed> {
+        let octets = self.message.get(self.at..).ok_or(Malformed)?;
+        let octets = &octets[..octets.len().min(NAME_OCTETS_MAX)];
+        let mut at = 0;
+        while let Some(length) = octets.get(at) {
+            let end = at + 1 + usize::from(*length);
             // A length over 63 is a pointer or an unknown label type.
-            let length = usize::from(self.take(1)?[0]);
-            if length > 63 {
-                return Err(Malformed);
+            if *length > 63 || end > octets.len() {
+                break;
             }
-            if length > 0 {
-                labels.push(self.take(length)?);
+            if *length == 0 {
+                self.at += end;
+                return Ok(());
             }
-            if self.at - start > NAME_OCTETS_MAX {
-                return Err(Malformed);
-            }
-            if length == 0 {
-                return Ok(labels);
-            }
+            // The label ends within 255 octets, so it starts there.
+            visit(at as u8);
+            at = end;
         }
+        Err(Malformed)
     }
 
+    #[inline]
     fn question(&mut self) -> Result<Question<'a>, Malformed> {
         let start = self.at;
-        let labels = self.name()?;
+        let mut starts = [0; STARTS];
+        let mut label_count = 0_u8;
+        // A label takes two octets at least, so a name has 127 at most.
+        self.name(|at| {
+            if let Some(start) = starts.get_mut(usize::from(label_count)) {
+                *start = at;
+            }
+            label_count += 1;
+        })?;
         let record_type = self.number()?;
         let class = self.number()?;
         Ok(Question {
             octets: &self.message[start..self.at],
-            labels,
+            starts,
+            label_count,
             record_type,
             class,
         })
     }
 
     /// Walks all records up to the end of the message and picks the OPT record.
+    #[inline]
     fn records(&mut self, counts: [u16; 3]) -> Result<Option<Edns>, Malformed> {
         let mut edns = None;
         for (section, count) in counts.into_iter().enumerate() {
             for _ in 0..count {
-                let at_root = self.name()?.is_empty();
+                let mut at_root = true;
+                self.name(|_| at_root = false)?;
                 let record_type = self.number()?;
                 let class = self.number()?;
                 let ttl = self.take(4)?;
@@ -177,11 +225,13 @@ impl<'a> Octets<'a> {
                 if section != 2 || !at_root || edns.is_some() {
                     return Err(Malformed);
                 }
-                check_options(rdata)?;
+                let options = Options::parse(rdata)?;
                 edns = Some(Edns {
                     payload_octets: class,
                     version: ttl[1],
                     dnssec_ok: ttl[2] & 0x80 != 0,
+                    wants_nsid: options.nsid,
+                    wants_padding: options.padding,
                 });
             }
         }
@@ -193,14 +243,98 @@ impl<'a> Octets<'a> {
     }
 }
 
-/// Options have to fill the RDATA exactly; none of them changes an answer of ours.
-fn check_options(mut rdata: &[u8]) -> Result<(), Malformed> {
-    while !rdata.is_empty() {
-        let [_, _, high, low, rest @ ..] = rdata else {
-            return Err(Malformed);
-        };
-        let length = usize::from(u16::from_be_bytes([*high, *low]));
-        rdata = rest.get(length..).ok_or(Malformed)?;
+/// Which options an OPT record has, of those that mean something to us. Repeating one changes
+/// nothing, and neither does what stands inside.
+#[derive(Clone, Copy, Default)]
+struct Options {
+    nsid: bool,
+    padding: bool,
+}
+
+impl Options {
+    /// Options have to fill the RDATA exactly.
+    #[inline]
+    fn parse(mut rdata: &[u8]) -> Result<Self, Malformed> {
+        let mut options = Self::default();
+        while !rdata.is_empty() {
+            let [code_high, code_low, high, low, rest @ ..] = rdata else {
+                return Err(Malformed);
+            };
+            match u16::from_be_bytes([*code_high, *code_low]) {
+                OPTION_NSID => options.nsid = true,
+                OPTION_PADDING => options.padding = true,
+                _ => {}
+            }
+            let length = usize::from(u16::from_be_bytes([*high, *low]));
+            rdata = rest.get(length..).ok_or(Malformed)?;
+        }
+        Ok(options)
     }
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn message(labels: &[Vec<u8>]) -> Vec<u8> {
+        let mut octets = vec![1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        for label in labels {
+            octets.push(label.len() as u8);
+            octets.extend_from_slice(label);
+        }
+        octets.extend_from_slice(&[0, 0, 52, 0, 1]);
+        octets
+    }
+
+    proptest! {
+        #[test]
+        fn every_label_is_found_where_it_stands(
+            labels in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..4), 0..63),
+        ) {
+            let octets = message(&labels);
+            let query = Query::parse(&octets).unwrap();
+            let question = query.question.unwrap();
+            prop_assert_eq!((question.record_type, question.class), (52, 1));
+            prop_assert_eq!(question.label_count(), labels.len());
+            let mut start = 0;
+            for (index, label) in labels.iter().enumerate() {
+                prop_assert_eq!(question.label(index), &label[..]);
+                prop_assert_eq!(question.start(index), start);
+                start += 1 + label.len();
+            }
+            prop_assert_eq!(question.start(labels.len()), start);
+            prop_assert_eq!(question.name_octets(), start + 1);
+        }
+    }
+
+    #[test]
+    fn the_longest_name_has_127_labels() {
+        let longest = vec![b"a".to_vec(); 127];
+        let octets = message(&longest);
+        let question = Query::parse(&octets).unwrap().question.unwrap();
+        assert_eq!((question.label_count(), question.name_octets()), (127, 255));
+        assert_eq!(question.label(126), b"a");
+        let longer = [longest, vec![b"a".to_vec()]].concat();
+        assert!(Query::parse(&message(&longer)).unwrap().question.is_none());
+    }
+
+    #[test]
+    fn options_are_noticed_wherever_they_stand() {
+        let with = |options: &[u8]| {
+            let mut octets = message(&[]);
+            octets[11] = 1;
+            octets.extend_from_slice(&[0, 0, 41, 4, 208, 0, 0, 0x80, 0, 0, options.len() as u8]);
+            octets.extend_from_slice(options);
+            let edns = Query::parse(&octets).unwrap().edns.ok().flatten();
+            edns.map(|edns| (edns.dnssec_ok, edns.wants_nsid, edns.wants_padding))
+        };
+        assert_eq!(with(&[]), Some((true, false, false)));
+        assert_eq!(
+            with(&[0, 10, 0, 1, 7, 0, 3, 0, 0]),
+            Some((true, true, false))
+        );
+        assert_eq!(with(&[0, 12, 0, 0, 0, 3, 0, 0]), Some((true, true, true)));
+        assert_eq!(with(&[0, 12, 0, 1]), None);
+    }
 }

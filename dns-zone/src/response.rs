@@ -1,11 +1,8 @@
 //! Responses as octets: sections filled RRset by RRset, never cut inside one.
 
-use std::ops::Range;
-
-use crate::name::NameKey;
-use crate::query::{Edns, HEADER_OCTETS, Query};
-use crate::record_type::{TYPE_OPT, TYPE_RRSIG};
-use crate::snapshot::{Rrset, Snapshot};
+use crate::query::{Edns, HEADER_OCTETS, OPTION_NSID, OPTION_PADDING, Query};
+use crate::record_type::TYPE_OPT;
+use crate::render::{Content, Owner, Prepared, Signed, Templates, Writer};
 
 /// Payload that we offer and never exceed in a datagram: passes without fragments nearly everywhere.
 pub(crate) const PAYLOAD_OCTETS_MAX: u16 = 1232;
@@ -13,17 +10,33 @@ pub(crate) const PAYLOAD_OCTETS_MAX: u16 = 1232;
 const PLAIN_OCTETS_MAX: u16 = 512;
 /// Octets of an OPT record without options.
 const OPT_OCTETS: usize = 11;
+/// Code and length of an option.
+const OPTION_HEAD_OCTETS: usize = 4;
 /// Octets of an extended error without text (RFC 8914).
-const EXTENDED_ERROR_OCTETS: usize = 6;
+const EXTENDED_ERROR_OCTETS: usize = OPTION_HEAD_OCTETS + 2;
 const OPTION_EXTENDED_ERROR: u16 = 15;
+/// Block that encrypted responses are padded to (RFC 8467 §4.1).
+const PADDING_BLOCK_OCTETS: usize = 468;
 
 /// How a message travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// One UDP datagram: small, and whoever asks may not be who they say.
     Datagram,
-    /// TCP, TLS or HTTPS: up to 65,535 octets.
+    /// TCP: up to 65,535 octets.
     Stream,
+    /// TLS or HTTPS: likewise, and padded when the query is.
+    EncryptedStream,
+}
+
+/// What the server says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answering {
+    /// Identifier of this server (RFC 5001), told to those who ask for it. Left out where it does
+    /// not fit beside the question.
+    pub nsid: Option<Box<[u8]>>,
+    /// Whether padded queries on encrypted transports get padded responses (RFC 8467).
+    pub padding: bool,
 }
 
 /// A response code with its meaning for us (RFC 1035, RFC 6891).
@@ -44,6 +57,8 @@ pub(crate) enum ResponseCode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub(crate) enum ExtendedError {
+    /// A block of the store is damaged.
+    Other = 0,
     SignatureExpired = 7,
     NotAuthoritative = 20,
     InvalidQueryType = 30,
@@ -56,10 +71,12 @@ pub(crate) enum Section {
 }
 
 /// A response being written.
-pub(crate) struct Response<'a> {
-    out: &'a mut Vec<u8>,
-    query: &'a Query<'a>,
+pub(crate) struct Response<'r, 'q> {
+    writer: Writer<'r>,
+    query: &'r Query<'q>,
     edns: Option<Edns>,
+    nsid: Option<&'r [u8]>,
+    padded: bool,
     /// Records have to end here, so that the OPT record fits behind them.
     records_end: usize,
     answers: u16,
@@ -69,47 +86,72 @@ pub(crate) struct Response<'a> {
     extended_error: Option<ExtendedError>,
 }
 
-impl<'a> Response<'a> {
-    /// Starts a response to a query; the question is repeated octet for octet. The records leave
-    /// `room_octets` free.
+impl<'r, 'q> Response<'r, 'q> {
+    /// Starts a response to a query; the question is repeated octet for octet. `None` when `out`
+    /// does not even hold an error.
+    #[inline]
     pub(crate) fn new(
-        query: &'a Query<'a>,
+        query: &'r Query<'q>,
+        answering: &'r Answering,
         transport: Transport,
-        room_octets: usize,
-        out: &'a mut Vec<u8>,
-    ) -> Self {
+        out: &'r mut [u8],
+    ) -> Option<Self> {
         let edns = query.edns.ok().flatten();
         let limit = match (transport, edns) {
-            (Transport::Stream, _) => u16::MAX,
+            (Transport::Stream | Transport::EncryptedStream, _) => u16::MAX,
             (Transport::Datagram, None) => PLAIN_OCTETS_MAX,
             (Transport::Datagram, Some(edns)) => edns
                 .payload_octets
                 .clamp(PLAIN_OCTETS_MAX, PAYLOAD_OCTETS_MAX),
         };
-        let reserved = edns.map_or(0, |_| OPT_OCTETS + EXTENDED_ERROR_OCTETS);
-        out.clear();
-        out.extend_from_slice(&[0; HEADER_OCTETS]);
-        if let Some(question) = &query.question {
-            out.extend_from_slice(question.octets);
+        let limit = usize::from(limit).min(out.len());
+        let question = query.question.as_ref();
+        let question_octets = question.map_or(0, |question| question.octets.len());
+        let error_octets = HEADER_OCTETS
+            + question_octets
+            + edns.map_or(0, |_| OPT_OCTETS + EXTENDED_ERROR_OCTETS);
+        if error_octets > limit {
+            return None;
         }
-        Self {
-            records_end: usize::from(limit).saturating_sub(reserved + room_octets),
-            out,
+        // What an option means in another version of EDNS is not known.
+        let nsid = edns
+            .filter(|edns| edns.wants_nsid && edns.version == 0)
+            .and(answering.nsid.as_deref())
+            .filter(|nsid| error_octets + OPTION_HEAD_OCTETS + nsid.len() <= limit);
+        let padded = answering.padding
+            && transport == Transport::EncryptedStream
+            && edns.is_some_and(|edns| edns.wants_padding && edns.version == 0);
+        // An extended error stands only where there are no records. An answer of nearly 65,535
+        // octets is left without padding.
+        let reserved =
+            edns.map_or(0, |_| OPT_OCTETS) + nsid.map_or(0, |nsid| OPTION_HEAD_OCTETS + nsid.len());
+        let mut writer = Writer::new(&mut out[..limit]);
+        writer.array(&[0; HEADER_OCTETS]);
+        if let Some(question) = question {
+            writer.octets(question.octets);
+        }
+        Some(Self {
+            writer,
             query,
             edns,
+            nsid,
+            padded,
+            records_end: limit - reserved,
             answers: 0,
             authorities: 0,
             truncated: false,
             authoritative: false,
             extended_error: None,
-        }
+        })
     }
 
     /// Whether DNSSEC records are wanted.
+    #[inline]
     pub(crate) fn dnssec_ok(&self) -> bool {
         self.edns.is_some_and(|edns| edns.dnssec_ok)
     }
 
+    #[inline]
     pub(crate) fn set_authoritative(&mut self) {
         self.authoritative = true;
     }
@@ -121,57 +163,69 @@ impl<'a> Response<'a> {
     /// Forgets every record, for an answer that turned out to be an error.
     pub(crate) fn clear_records(&mut self) {
         let question = self.query.question.as_ref();
-        self.out
-            .truncate(HEADER_OCTETS + question.map_or(0, |question| question.octets.len()));
+        let question_octets = question.map_or(0, |question| question.octets.len());
+        self.writer.rewind(HEADER_OCTETS + question_octets);
         (self.answers, self.authorities, self.truncated) = (0, 0, false);
     }
 
     /// Adds an RRset, with its signature when DNSSEC is wanted. When it does not fit, the response
     /// is truncated and takes nothing more.
+    #[inline]
     pub(crate) fn push_rrset(
         &mut self,
         section: Section,
-        snapshot: &Snapshot,
-        key: &NameKey,
-        rrset: &Rrset<'_>,
+        templates: &Templates,
+        owner: &Owner<'_>,
+        content: &Content<'_>,
         ttl_secs: u32,
+        signed: &Signed<'_>,
     ) {
         let with_signature = self.dnssec_ok();
-        self.push_whole(section, |response| {
-            for rdata in &rrset.rdatas {
-                response.push_record(snapshot, key, rrset.record_type, ttl_secs, rdata);
-            }
-            let mut count = rrset.rdatas.len();
+        self.push_whole(section, |writer| {
+            let owner_at = writer.length();
+            let mut count = writer.rrset(templates, owner, content, ttl_secs);
             if with_signature {
-                let rdata = snapshot.rrsig_rdata(key, rrset);
-                response.push_record(snapshot, key, TYPE_RRSIG, ttl_secs, &rdata);
+                let owner = owner.repeated(owner_at);
+                writer.rrsig(templates, &owner, content, ttl_secs, signed);
                 count += 1;
             }
             count
         });
     }
 
-    /// Adds signatures as the RRset asked for.
-    pub(crate) fn push_signatures(
-        &mut self,
-        snapshot: &Snapshot,
-        key: &NameKey,
-        covered: &[Rrset<'_>],
-    ) {
-        self.push_whole(Section::Answer, |response| {
-            for rrset in covered {
-                let rdata = snapshot.rrsig_rdata(key, rrset);
-                response.push_record(snapshot, key, TYPE_RRSIG, rrset.ttl_secs, &rdata);
-            }
-            covered.len()
+    /// Adds an RRset of the apex with its signature to the authority section.
+    #[inline]
+    pub(crate) fn push_prepared(&mut self, prepared: &Prepared, apex_at: u16) {
+        self.push_whole(Section::Authority, |writer| {
+            prepared.write(writer, apex_at);
+            Prepared::RECORDS
         });
     }
 
-    /// Writes OPT and header.
-    pub(crate) fn finish(self, code: ResponseCode) {
+    /// Adds signatures as the RRset asked for.
+    pub(crate) fn push_signatures<'s>(
+        &mut self,
+        templates: &Templates,
+        owner: &Owner<'_>,
+        signatures: impl Iterator<Item = (Content<'s>, Signed<'s>)>,
+    ) {
+        self.push_whole(Section::Answer, |writer| {
+            let mut count = 0;
+            for (content, signed) in signatures {
+                let ttl_secs = content.ttl_secs(templates);
+                writer.rrsig(templates, owner, &content, ttl_secs, &signed);
+                count += 1;
+            }
+            count
+        });
+    }
+
+    /// Writes OPT and header; returns the octets of the response.
+    #[inline]
+    pub(crate) fn finish(mut self, code: ResponseCode) -> usize {
         let code = code as u8;
         if let Some(edns) = self.edns {
-            push_opt(self.out, edns, code >> 4, self.extended_error);
+            self.push_opt(edns, code >> 4);
         }
         let header = self.query.header;
         let mut flags = 0x8000 | u16::from(header.opcode) << 11 | u16::from(code & 0x0f);
@@ -179,8 +233,7 @@ impl<'a> Response<'a> {
             (0x0400, self.authoritative),
             (0x0200, self.truncated),
             (0x0100, header.recursion_desired),
-            // Copied, whatever it means to a server that does not validate (RFC 4035 §3.1.6).
-            (0x0010, header.checking_disabled),
+            // CD stays clear, whatever the query says (RFC 4035 §3.1.6).
         ] {
             flags |= if set { bit } else { 0 };
         }
@@ -192,20 +245,23 @@ impl<'a> Response<'a> {
             self.authorities,
             u16::from(self.edns.is_some()),
         ];
-        for (at, number) in numbers.into_iter().enumerate() {
-            self.out[at * 2..at * 2 + 2].copy_from_slice(&number.to_be_bytes());
+        let written = self.writer.written();
+        for (place, number) in written.chunks_exact_mut(2).zip(numbers) {
+            place.copy_from_slice(&number.to_be_bytes());
         }
+        written.len()
     }
 
     /// Runs `push`, which returns its number of records, and takes it back if it does not fit.
-    fn push_whole(&mut self, section: Section, push: impl FnOnce(&mut Self) -> usize) {
+    #[inline]
+    fn push_whole(&mut self, section: Section, push: impl FnOnce(&mut Writer<'r>) -> u16) {
         if self.truncated {
             return;
         }
-        let before = self.out.len();
-        let count = push(self);
-        if self.out.len() > self.records_end {
-            self.out.truncate(before);
+        let before = self.writer.length();
+        let count = push(&mut self.writer);
+        if self.writer.is_overflown() || self.writer.length() > self.records_end {
+            self.writer.rewind(before);
             self.truncated = true;
             return;
         }
@@ -214,87 +270,60 @@ impl<'a> Response<'a> {
             Section::Authority => &mut self.authorities,
         };
         // Within 65,535 octets there are fewer than 65,535 records.
-        *total += count as u16;
+        *total += count;
     }
 
-    fn push_record(
-        &mut self,
-        snapshot: &Snapshot,
-        key: &NameKey,
-        record_type: u16,
-        ttl_secs: u32,
-        rdata: &[u8],
-    ) {
-        self.push_owner(snapshot, key);
-        self.out.extend_from_slice(&record_type.to_be_bytes());
-        self.out.extend_from_slice(&[0, 1]);
-        self.out.extend_from_slice(&ttl_secs.to_be_bytes());
-        self.out
-            .extend_from_slice(&(rdata.len() as u16).to_be_bytes());
-        self.out.extend_from_slice(rdata);
-    }
-
-    /// Writes an owner name, pointing into the question for the labels at its end that both share.
-    fn push_owner(&mut self, snapshot: &Snapshot, key: &NameKey) {
-        let wire = key.wire(snapshot.apex());
-        let owner = label_ranges(&wire);
-        let asked: &[&[u8]] = self
-            .query
-            .question
-            .as_ref()
-            .map_or(&[], |question| &question.labels);
-        let shared = owner
-            .iter()
-            .rev()
-            .zip(asked.iter().rev())
-            .take_while(|(range, label)| wire[(*range).clone()].eq_ignore_ascii_case(label))
-            .count();
-        let own = &owner[..owner.len() - shared];
-        for range in own {
-            // At most 63, as in the key.
-            self.out.push(range.len() as u8);
-            self.out.extend_from_slice(&wire[range.clone()]);
+    /// Its place was kept free: see [`Response::new`].
+    #[inline]
+    fn push_opt(&mut self, edns: Edns, code_high: u8) {
+        let [type_high, type_low] = TYPE_OPT.to_be_bytes();
+        let [payload_high, payload_low] = PAYLOAD_OCTETS_MAX.to_be_bytes();
+        let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
+        self.writer.array(&[
+            0,
+            type_high,
+            type_low,
+            payload_high,
+            payload_low,
+            code_high,
+            0,
+            dnssec_ok,
+            0,
+            0,
+            0,
+        ]);
+        let start = self.writer.length();
+        if let Some(nsid) = self.nsid {
+            self.writer.number(OPTION_NSID);
+            self.writer.number(nsid.len() as u16);
+            self.writer.octets(nsid);
         }
-        if shared == 0 {
-            self.out.push(0);
-            return;
-        }
-        let skipped = &asked[..asked.len() - shared];
-        let at = HEADER_OCTETS + skipped.iter().map(|label| label.len() + 1).sum::<usize>();
-        // A question ends before octet 272, far below the 14 bits of a pointer.
-        self.out
-            .extend_from_slice(&(0xc000 | at as u16).to_be_bytes());
-    }
-}
-
-fn label_ranges(wire: &[u8]) -> Vec<Range<usize>> {
-    let mut ranges = Vec::new();
-    let mut at = 0;
-    while let Some(length @ 1..) = wire.get(at).copied() {
-        let end = at + 1 + usize::from(length);
-        ranges.push(at + 1..end);
-        at = end;
-    }
-    ranges
-}
-
-fn push_opt(out: &mut Vec<u8>, edns: Edns, code_high: u8, error: Option<ExtendedError>) {
-    out.push(0);
-    out.extend_from_slice(&TYPE_OPT.to_be_bytes());
-    out.extend_from_slice(&PAYLOAD_OCTETS_MAX.to_be_bytes());
-    let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
-    out.extend_from_slice(&[code_high, 0, dnssec_ok, 0]);
-    match error {
-        None => out.extend_from_slice(&[0, 0]),
-        Some(error) => {
-            for number in [
-                EXTENDED_ERROR_OCTETS as u16,
-                OPTION_EXTENDED_ERROR,
-                2,
-                error as u16,
-            ] {
-                out.extend_from_slice(&number.to_be_bytes());
+        if let Some(error) = self.extended_error {
+            for number in [OPTION_EXTENDED_ERROR, 2, error as u16] {
+                self.writer.number(number);
             }
         }
+        if self.padded {
+            self.push_padding();
+        }
+        // At most 65,535 octets in all.
+        let options_octets = (self.writer.length() - start) as u16;
+        let written = self.writer.written();
+        written[start - 2..start].copy_from_slice(&options_octets.to_be_bytes());
+    }
+
+    /// Pads to a whole number of blocks, or as far as a message goes.
+    fn push_padding(&mut self) {
+        let length = self.writer.length() + OPTION_HEAD_OCTETS;
+        let room = self.writer.room();
+        let wanted = length.next_multiple_of(PADDING_BLOCK_OCTETS) - length;
+        let Some(most) = room.checked_sub(OPTION_HEAD_OCTETS) else {
+            return;
+        };
+        let octets = wanted.min(most);
+        self.writer.number(OPTION_PADDING);
+        // Less than a block.
+        self.writer.number(octets as u16);
+        self.writer.zeros(octets);
     }
 }

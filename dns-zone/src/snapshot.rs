@@ -1,143 +1,153 @@
 //! One version of the zone, immutable: what readers answer from and plans start from.
 //!
-//! A node stores what cannot be derived: the fingerprint and the signatures. RDATA, bitmaps and
-//! the next name of an NSEC are made on the way out, by the same code for signing, verifying,
-//! answering and dumping. Empty non-terminals have no node: a name exists without records when
-//! the node after it lies below it.
+//! Two ordered lists make the zone: the devices in the store's tree, by key, and the few fixed names
+//! (apex and static records) in memory. The chain of NSEC records runs through both; this file
+//! merges them. What is stored is only what cannot be derived: fingerprints and signatures. RDATA,
+//! bitmaps and next names are made on the way out. Empty non-terminals are stored nowhere: a name
+//! exists without records when the owner after it lies below it.
 
-use std::borrow::Cow;
-use std::ops::Bound;
 use std::sync::Arc;
 
-use iot_identity::{
-    CertRecord, DeviceId, Fingerprint, InactiveText, Publication, Slot, TlsaRecord, ZoneName,
-};
-use rpds::RedBlackTreeMapSync;
+use iot_identity::{DeviceId, Fingerprint, PackedKey, Publication, Slot, ZoneName};
+use ring::digest;
 
+use crate::error::ZoneError;
+use crate::fixed::{FixedName, FixedNames};
 use crate::key::{PublicKeys, Role};
-use crate::name::NameKey;
-use crate::nsec;
-use crate::profile::Profile;
-use crate::record_type::{TYPE_CERT, TYPE_NSEC, TYPE_TLSA, TYPE_TXT};
-use crate::rrsig::{Fields, Signature, signed_octets};
-
-/// All names of the zone that own records, in canonical order.
-pub(crate) type Nodes = RedBlackTreeMapSync<NameKey, Node>;
+use crate::position::{DeviceName, Key};
+use crate::profile::{INCEPTION_SKEW_SECS, Profile};
+use crate::record_type::is_key_type;
+use crate::render::Templates;
+use crate::serial;
+use crate::store::Damaged;
+use crate::store::record::{RecordView, StoredSignature};
+use crate::store::tree::Tree;
+use crate::store::{CommitRecord, Version};
 
 /// What stays the same from version to version.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) apex: ZoneName,
     pub(crate) profile: Profile,
     pub(crate) keys: PublicKeys,
+    /// SHA-256 of all the above; a store of another shape has to be signed anew.
+    pub(crate) digest: [u8; 32],
+    /// Times of signing are multiples of this.
+    pub(crate) unit_secs: u32,
+    /// Octets of answers that are the same for all devices.
+    pub(crate) templates: Templates,
+    key_tags: [u16; 2],
 }
 
-/// One version of the zone.
+/// One version of the zone. It stays as it is however long it is held; a copy is cheap. The store
+/// keeps its pages as long, so nobody should hold one for longer than a piece of work.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     pub(crate) shape: Arc<Shape>,
-    pub(crate) nodes: Nodes,
-    pub(crate) serial: u32,
-    pub(crate) zone_version: u64,
-    pub(crate) applied: u64,
-    pub(crate) device_names: usize,
+    pub(crate) fixed: Arc<FixedNames>,
+    pub(crate) version: Arc<Version>,
 }
 
-/// A name with its records.
-#[derive(Clone, Debug)]
-pub(crate) struct Node {
-    pub(crate) records: Records,
-    pub(crate) nsec: Signature,
-    /// Latest expiration of any NSEC ever released that denied the names between this one and the
-    /// next; inherited by both halves when the gap is split, merged when gaps are joined.
-    pub(crate) gap_denied_until: Option<u32>,
-    /// Latest expiration of any NSEC ever released that denied this name or its CERT and TLSA.
-    pub(crate) denied_until: Option<u32>,
+/// A name that owns records.
+#[derive(Clone, Copy)]
+pub(crate) enum Owner<'a> {
+    /// A device's credential.
+    Device(RecordView<'a>),
+    /// The apex or a static name.
+    Fixed(&'a FixedName),
 }
 
-#[derive(Clone, Debug)]
-pub(crate) enum Records {
-    /// An active credential.
-    Active {
-        fingerprint: Fingerprint,
-        cert: Signature,
-        tlsa: Signature,
-    },
-    /// A withdrawn credential.
-    Inactive { txt: Signature },
-    /// The apex and static names.
-    Fixed(Arc<Vec<FixedRrset>>),
+/// The owner that an NSEC record points to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next<'a> {
+    /// A device's credential.
+    Device(Key),
+    /// The apex or a static name.
+    Fixed(&'a FixedName),
 }
 
-/// An RRset whose RDATA is stored, in canonical form.
-#[derive(Clone, Debug)]
-pub(crate) struct FixedRrset {
-    pub(crate) record_type: u16,
-    pub(crate) ttl_secs: u32,
-    pub(crate) rdatas: Vec<Vec<u8>>,
-    pub(crate) signature: Signature,
-}
-
-/// An RRset on its way out.
-#[derive(Debug)]
-pub(crate) struct Rrset<'a> {
-    pub(crate) record_type: u16,
-    pub(crate) ttl_secs: u32,
-    pub(crate) rdatas: Vec<Cow<'a, [u8]>>,
-    pub(crate) signature: &'a Signature,
-}
-
-const ACTIVE_TYPES: [u16; 2] = [TYPE_CERT, TYPE_TLSA];
-const INACTIVE_TYPES: [u16; 1] = [TYPE_TXT];
-
-impl Records {
-    /// The types here, ascending, without RRSIG and NSEC.
-    pub(crate) fn types(&self) -> impl Iterator<Item = u16> + '_ {
-        let (derived, stored): (&[u16], &[FixedRrset]) = match self {
-            Self::Active { .. } => (&ACTIVE_TYPES, &[]),
-            Self::Inactive { .. } => (&INACTIVE_TYPES, &[]),
-            Self::Fixed(rrsets) => (&[], rrsets),
-        };
-        let stored = stored.iter().map(|rrset| rrset.record_type);
-        derived.iter().copied().chain(stored)
-    }
-
-    /// The signature over an RRset here, to be replaced.
-    pub(crate) fn signature_mut(&mut self, record_type: u16) -> Option<&mut Signature> {
-        match self {
-            Self::Active { cert, .. } if record_type == TYPE_CERT => Some(cert),
-            Self::Active { tlsa, .. } if record_type == TYPE_TLSA => Some(tlsa),
-            Self::Inactive { txt } if record_type == TYPE_TXT => Some(txt),
-            Self::Fixed(rrsets) => Arc::make_mut(rrsets)
-                .iter_mut()
-                .find(|rrset| rrset.record_type == record_type)
-                .map(|rrset| &mut rrset.signature),
-            _ => None,
+impl Shape {
+    /// The shape of a zone with these keys and times.
+    pub(crate) fn new(apex: ZoneName, profile: Profile, keys: PublicKeys) -> Self {
+        let mut hashed = b"iot-dns-zone shape 1\0".to_vec();
+        hashed.extend_from_slice(apex.wire());
+        hashed.extend_from_slice(keys.ksk.rdata());
+        hashed.extend_from_slice(keys.zsk.rdata());
+        for number in [
+            profile.ttl_secs(),
+            profile.nsec_ttl_secs(),
+            profile.key_ttl_secs(),
+            profile.validity_secs(),
+            profile.key_validity_secs(),
+            profile.signing_unit_secs(),
+            INCEPTION_SKEW_SECS,
+        ] {
+            hashed.extend_from_slice(&number.to_be_bytes());
+        }
+        let mut digest = [0; 32];
+        digest.copy_from_slice(digest::digest(&digest::SHA256, &hashed).as_ref());
+        Self {
+            unit_secs: profile.signing_unit_secs(),
+            templates: Templates::new(&apex, profile, &keys),
+            key_tags: [keys.ksk.tag(), keys.zsk.tag()],
+            apex,
+            profile,
+            keys,
+            digest,
         }
     }
 
-    /// What these records say about a credential; none for names that are not a device's.
-    pub(crate) fn publication(&self) -> Option<Publication> {
-        match self {
-            Self::Active { fingerprint, .. } => Some(Publication::Active(*fingerprint)),
-            Self::Inactive { .. } => Some(Publication::Inactive),
-            Self::Fixed(_) => None,
+    /// Tag of the key of a role.
+    pub(crate) fn key_tag(&self, role: Role) -> u16 {
+        match role {
+            Role::Ksk => self.key_tags[0],
+            Role::Zsk => self.key_tags[1],
         }
     }
-}
 
-impl Node {
-    /// The signature over an RRset here, to be replaced.
-    pub(crate) fn signature_mut(&mut self, record_type: u16) -> Option<&mut Signature> {
-        if record_type == TYPE_NSEC {
-            Some(&mut self.nsec)
+    /// The moment of signing at `now`, as it is stored.
+    pub(crate) fn signing_time(&self, now: u64) -> u32 {
+        serial::wrapped(now - now % u64::from(self.unit_secs))
+    }
+
+    /// From signing to expiration of the signature over an RRset of this type.
+    pub(crate) fn validity_secs(&self, record_type: u16) -> u32 {
+        if is_key_type(record_type) {
+            self.profile.key_validity_secs()
         } else {
-            self.records.signature_mut(record_type)
+            self.profile.validity_secs()
         }
+    }
+
+    /// When a signature expires, seconds since 1970 modulo 2^32.
+    pub(crate) fn expiration(&self, record_type: u16, signed_at: u32) -> u32 {
+        signed_at.wrapping_add(self.validity_secs(record_type))
+    }
+
+    /// When a signature begins to be valid, likewise.
+    pub(crate) fn inception(&self, signed_at: u32) -> u32 {
+        signed_at.wrapping_sub(INCEPTION_SKEW_SECS)
     }
 }
 
 impl Snapshot {
+    /// A version as the store has it. The fixed names carry the version's serial and its signature.
+    ///
+    /// # Errors
+    /// The store's octets are not those of fixed names.
+    pub(crate) fn of_version(shape: Arc<Shape>, version: Arc<Version>) -> Result<Self, ZoneError> {
+        let mut fixed = FixedNames::decode(&version.fixed).map_err(|_| ZoneError::FixedNames)?;
+        let record = &version.record;
+        // A store that was only just created has no SOA signature yet.
+        let soa = Some(record.soa).filter(|soa| soa.signed_at != 0);
+        fixed.set_soa(record.serial, soa);
+        Ok(Self {
+            shape,
+            fixed: Arc::new(fixed),
+            version,
+        })
+    }
+
     /// The zone's name.
     pub fn apex(&self) -> &ZoneName {
         &self.shape.apex
@@ -155,160 +165,134 @@ impl Snapshot {
 
     /// SOA serial.
     pub fn serial(&self) -> u32 {
-        self.serial
+        self.version.record.serial
     }
 
     /// Number of this version: one more with every commit, never reused.
     pub fn zone_version(&self) -> u64 {
-        self.zone_version
+        self.version.record.zone_version
     }
 
     /// Sequence number of the last change of the database that is in this version.
     pub fn applied(&self) -> u64 {
-        self.applied
+        self.version.record.applied
+    }
+
+    /// What was committed with this version.
+    pub fn commit_record(&self) -> &CommitRecord {
+        &self.version.record
     }
 
     /// Number of credentials that have a name, active or inactive.
-    pub fn device_names(&self) -> usize {
-        self.device_names
+    pub fn device_names(&self) -> u64 {
+        self.version.root.records
     }
 
     /// What the zone says about a credential.
-    pub fn publication(&self, device_id: DeviceId, slot: Slot) -> Publication {
-        self.nodes
-            .get(&NameKey::device(device_id, slot))
-            .and_then(|node| node.records.publication())
-            .unwrap_or(Publication::Absent)
+    ///
+    /// # Errors
+    /// [`ZoneError::Damaged`].
+    pub fn publication(&self, device_id: DeviceId, slot: Slot) -> Result<Publication, ZoneError> {
+        let key = PackedKey::new(device_id, slot);
+        let record = self.device(key.as_octets())?;
+        Ok(record.map_or(Publication::Absent, |record| publication_of(&record)))
     }
 
-    /// The name with records that follows in canonical order; after the last comes the apex.
-    pub(crate) fn next(&self, key: &NameKey) -> NameKey {
-        let after = (Bound::Excluded(key), Bound::Unbounded);
-        let next = self.nodes.range::<NameKey, _>(after).next();
-        next.map_or_else(NameKey::apex, |(next, _)| next.clone())
-    }
-
-    /// The last name with records before `key`, which is not the apex.
-    pub(crate) fn previous(&self, key: &NameKey) -> (&NameKey, &Node) {
-        previous(&self.nodes, key)
-    }
-
-    /// Whether a name exists: it has records or something below it has.
-    pub(crate) fn exists(&self, key: &NameKey) -> bool {
-        let from = (Bound::Included(key), Bound::Unbounded);
-        let first = self.nodes.range::<NameKey, _>(from).next();
-        first.is_some_and(|(first, _)| first == key || first.is_below(key))
-    }
-
-    /// An RRset at a name, NSEC included.
-    pub(crate) fn rrset<'a>(
-        &self,
-        key: &NameKey,
-        node: &'a Node,
-        record_type: u16,
-    ) -> Option<Rrset<'a>> {
-        if record_type == TYPE_NSEC {
-            return Some(self.nsec_rrset(key, node));
-        }
-        let ttl_secs = self.shape.profile.ttl_secs();
-        let derived = |rdata: Vec<u8>, signature| {
-            Some(Rrset {
-                record_type,
-                ttl_secs,
-                rdatas: vec![Cow::Owned(rdata)],
-                signature,
-            })
-        };
-        match (&node.records, record_type) {
-            (
-                &Records::Active {
-                    fingerprint,
-                    ref cert,
-                    ..
-                },
-                TYPE_CERT,
-            ) => derived(CertRecord { fingerprint }.rdata().to_vec(), cert),
-            (
-                &Records::Active {
-                    fingerprint,
-                    ref tlsa,
-                    ..
-                },
-                TYPE_TLSA,
-            ) => derived(TlsaRecord { fingerprint }.rdata().to_vec(), tlsa),
-            (Records::Inactive { txt }, TYPE_TXT) => derived(InactiveText.rdata(), txt),
-            (Records::Fixed(rrsets), _) => rrsets
-                .iter()
-                .find(|rrset| rrset.record_type == record_type)
-                .map(FixedRrset::view),
-            _ => None,
+    /// Reads every page of this version and holds them against each other.
+    ///
+    /// # Errors
+    /// What is wrong first, as a sentence part.
+    pub fn verify_structure(&self) -> Result<(), String> {
+        match self.tree().verify_structure() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.to_string()),
         }
     }
 
-    fn nsec_rrset<'a>(&self, key: &NameKey, node: &'a Node) -> Rrset<'a> {
-        let next = self.next(key).wire(&self.shape.apex);
-        Rrset {
-            record_type: TYPE_NSEC,
-            ttl_secs: self.shape.profile.nsec_ttl_secs(),
-            rdatas: vec![Cow::Owned(nsec::rdata(&next, node.records.types()))],
-            signature: &node.nsec,
+    /// The devices.
+    pub(crate) fn tree(&self) -> Tree<'_> {
+        self.version.tree()
+    }
+
+    /// A device's record.
+    pub(crate) fn device(&self, key: &Key) -> Result<Option<RecordView<'_>>, Damaged> {
+        let tree = self.tree();
+        tree.find(key)?.map(|at| tree.record(at)).transpose()
+    }
+
+    /// The last owner before a device's name, whether the device is there or not.
+    pub(crate) fn before_device(&self, key: &Key) -> Result<Owner<'_>, Damaged> {
+        let tree = self.tree();
+        let mut device = tree.floor(key)?;
+        if let Some(at) = device
+            && tree.record(at)?.key() == key
+        {
+            device = tree.previous(at)?;
         }
-    }
-
-    /// RDATA of the RRSIG over an RRset, without the signature octets.
-    pub(crate) fn rrsig_prefix(&self, key: &NameKey, rrset: &Rrset<'_>) -> Vec<u8> {
-        let role = Role::for_type(rrset.record_type);
-        Fields {
-            record_type: rrset.record_type,
-            label_count: self.shape.apex.label_count() + key.label_count(),
-            ttl_secs: rrset.ttl_secs,
-            inception: rrset.signature.inception,
-            expiration: rrset.signature.expiration,
-            key_tag: self.shape.keys.of(role).tag(),
-            signer_wire: self.shape.apex.wire(),
+        let name = &self.fixed.names()[self.fixed.before_device(key)];
+        if let Some(at) = device {
+            let record = tree.record(at)?;
+            if *record.key() > name.position.key {
+                return Ok(Owner::Device(record));
+            }
         }
-        .rdata_prefix()
+        Ok(Owner::Fixed(name))
     }
 
-    /// RDATA of the RRSIG over an RRset.
-    pub(crate) fn rrsig_rdata(&self, key: &NameKey, rrset: &Rrset<'_>) -> Vec<u8> {
-        let mut rdata = self.rrsig_prefix(key, rrset);
-        rdata.extend_from_slice(&rrset.signature.octets);
-        rdata
-    }
-
-    /// The octets that the signature over an RRset is made of.
-    pub(crate) fn signed_octets(&self, key: &NameKey, rrset: &Rrset<'_>) -> Vec<u8> {
-        signed_octets(
-            &self.rrsig_prefix(key, rrset),
-            &key.wire(&self.shape.apex),
-            rrset.record_type,
-            rrset.ttl_secs,
-            rrset.rdatas.iter().map(AsRef::as_ref),
-        )
-    }
-}
-
-impl FixedRrset {
-    fn view(&self) -> Rrset<'_> {
-        Rrset {
-            record_type: self.record_type,
-            ttl_secs: self.ttl_secs,
-            rdatas: self
-                .rdatas
-                .iter()
-                .map(|rdata| Cow::Borrowed(rdata.as_slice()))
-                .collect(),
-            signature: &self.signature,
+    /// Key of the first device after a key.
+    pub(crate) fn first_device_after(&self, key: &Key) -> Result<Option<Key>, Damaged> {
+        let tree = self.tree();
+        match tree.floor(key)? {
+            Some(at) => tree.next_key(at),
+            None => tree
+                .first()?
+                .map(|at| tree.record(at).map(|record| *record.key()))
+                .transpose(),
         }
     }
 }
 
-/// The last name with records before `key`, which is not the apex.
-pub(crate) fn previous<'a>(nodes: &'a Nodes, key: &NameKey) -> (&'a NameKey, &'a Node) {
-    let before = (Bound::Unbounded, Bound::Excluded(key));
-    nodes
-        .range::<NameKey, _>(before)
-        .next_back()
-        .expect("the apex has records and sorts before every other name")
+/// The earlier of a fixed name and a device; the apex when there is neither.
+pub(crate) fn earlier<'a>(
+    names: &'a FixedNames,
+    fixed: Option<usize>,
+    device: Option<Key>,
+) -> Next<'a> {
+    let fixed = fixed.map(|at| &*names.names()[at]);
+    match (fixed, device) {
+        (Some(name), Some(key)) if key <= name.position.key => Next::Device(key),
+        (Some(name), _) => Next::Fixed(name),
+        (None, Some(key)) => Next::Device(key),
+        (None, None) => Next::Fixed(names.apex()),
+    }
+}
+
+/// Appends a device's owner name in uncompressed wire form.
+pub(crate) fn push_device_wire(key: &Key, apex: &ZoneName, out: &mut Vec<u8>) {
+    out.extend_from_slice(DeviceName::of(key).wire());
+    out.extend_from_slice(apex.wire());
+}
+
+/// Presentation form of a device's owner name, with the final dot.
+pub(crate) fn device_presentation(key: &Key, apex: &ZoneName) -> String {
+    let mut wire = Vec::new();
+    push_device_wire(key, apex, &mut wire);
+    crate::presentation::name(&wire)
+}
+
+/// What a record says about its credential.
+pub(crate) fn publication_of(record: &RecordView<'_>) -> Publication {
+    if record.is_active() {
+        Publication::Active(Fingerprint::from_octets(*record.fingerprint()))
+    } else {
+        Publication::Inactive
+    }
+}
+
+/// A signature as it is read from a page.
+pub(crate) fn stored_signature(read: Option<(u32, &[u8; 64])>) -> Option<StoredSignature> {
+    read.map(|(signed_at, octets)| StoredSignature {
+        signed_at,
+        octets: *octets,
+    })
 }

@@ -5,8 +5,10 @@
 mod fixture;
 
 use fixture::{NOW, active, apex, eid, entry, slot, zone};
-use iot_dns_zone::{Finding, Problem, Profile, Record, check};
-use iot_identity::{DeviceId, Publication, Slot};
+use std::convert::Infallible;
+
+use iot_dns_zone::{CheckError, Finding, Listed, Problem, Profile, Record};
+use iot_identity::Publication;
 
 const CERT: u16 = 37;
 const TXT: u16 = 16;
@@ -15,9 +17,7 @@ const NSEC: u16 = 47;
 const DNSKEY: u16 = 48;
 const TLSA: u16 = 52;
 
-type Listed = Vec<(DeviceId, Slot, Publication)>;
-
-fn listed() -> Listed {
+fn listed() -> Vec<Listed> {
     vec![
         (eid(1), slot(1), active(1)),
         (eid(2), slot(1), Publication::Inactive),
@@ -28,11 +28,29 @@ fn listed() -> Listed {
 fn records() -> Vec<Record> {
     let entries = listed().into_iter();
     let entries = entries.map(|(device_id, slot, said)| entry(device_id, slot.get(), said));
-    zone(Profile::Standard, entries.collect())
-        .writer
-        .snapshot()
-        .records()
-        .collect()
+    fixture::records(&zone(Profile::Standard, entries.collect()).writer.snapshot())
+}
+
+/// The check, over records put into the order of their names.
+fn check(mut records: Vec<Record>, listed: Vec<Listed>, now: u64) -> Vec<Finding> {
+    records.sort_by_key(|record| downwards(&record.owner));
+    run(records, listed, now).unwrap()
+}
+
+fn run(records: Vec<Record>, listed: Vec<Listed>, now: u64) -> Result<Vec<Finding>, CheckError> {
+    let records = records.into_iter().map(Ok::<_, Infallible>);
+    let listed = listed.into_iter().map(Ok::<_, Infallible>);
+    iot_dns_zone::check(&apex(), records, listed, now)
+}
+
+/// The labels of a name from the root downwards, which compare canonically.
+fn downwards(mut wire: &[u8]) -> Vec<Vec<u8>> {
+    let mut labels = Vec::new();
+    while let [length @ 1..=63, rest @ ..] = wire {
+        labels.insert(0, rest[..usize::from(*length)].to_vec());
+        wire = &rest[usize::from(*length)..];
+    }
+    labels
 }
 
 fn owner(number: u64) -> Vec<u8> {
@@ -55,7 +73,7 @@ fn signs(record: &Record, number: u64, record_type: u16) -> bool {
 fn damaged(damage: impl FnOnce(&mut Vec<Record>)) -> Vec<Problem> {
     let mut records = records();
     damage(&mut records);
-    problems(check(&apex(), records, listed(), NOW))
+    problems(check(records, listed(), NOW))
 }
 
 fn problems(findings: Vec<Finding>) -> Vec<Problem> {
@@ -222,10 +240,10 @@ fn a_zone_signed_by_a_key_that_is_not_published_is_found() {
 
 #[test]
 fn the_database_and_the_clock_are_held_against_the_zone() {
-    let with = |change: &dyn Fn(&mut Listed)| {
+    let with = |change: &dyn Fn(&mut Vec<Listed>)| {
         let mut listed = listed();
         change(&mut listed);
-        problems(check(&apex(), records(), listed, NOW))
+        problems(check(records(), listed, NOW))
     };
     assert_eq!(
         with(&|listed| {
@@ -254,7 +272,7 @@ fn the_database_and_the_clock_are_held_against_the_zone() {
         [Problem::OtherPublication]
     );
     for (now, out_of_time) in [(NOW - 301, true), (NOW - 300, false), (NOW + 3601, true)] {
-        let found = problems(check(&apex(), records(), listed(), now));
+        let found = problems(check(records(), listed(), now));
         assert_eq!(
             found.contains(&Problem::NotInTime(CERT)),
             out_of_time,
@@ -262,4 +280,40 @@ fn the_database_and_the_clock_are_held_against_the_zone() {
         );
         assert_eq!(found.is_empty(), !out_of_time);
     }
+}
+
+#[test]
+fn both_sides_have_to_be_in_order() {
+    let mut swapped = records();
+    let first = swapped
+        .iter()
+        .position(|record| record.owner == owner(1))
+        .unwrap();
+    let (moved, rest): (Vec<_>, Vec<_>) = swapped
+        .drain(first..)
+        .partition(|record| record.owner == owner(1));
+    swapped.extend(rest);
+    swapped.extend(moved);
+    let found = problems(run(swapped, listed(), NOW).unwrap());
+    assert!(found.contains(&Problem::OutOfOrder), "{found:?}");
+
+    let mut backwards = listed();
+    backwards.swap(0, 1);
+    let error = run(records(), backwards, NOW).unwrap_err();
+    assert!(matches!(error, CheckError::ListedOrder { .. }), "{error}");
+    let twice = vec![listed()[0], listed()[0]];
+    assert!(run(records(), twice, NOW).is_err());
+}
+
+#[test]
+fn an_empty_stream_is_no_zone() {
+    let found = problems(run(Vec::new(), listed(), NOW).unwrap());
+    assert!(found.contains(&Problem::ApexIncomplete(DNSKEY)));
+    assert_eq!(
+        found
+            .iter()
+            .filter(|problem| **problem == Problem::NotPublished)
+            .count(),
+        3
+    );
 }

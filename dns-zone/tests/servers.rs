@@ -7,14 +7,15 @@ mod fixture;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fixture::{Zone, active, apex, eid, entry, iccid, judge, system_now};
 use hickory_proto::op::Message;
-use iot_dns_zone::net::{Listeners, ServeError, Server, serve};
-use iot_dns_zone::{Change, Disposition, Profile, Transport, answer};
+use iot_dns_zone::net::{Listeners, Options, ServeError, Server, UdpCounters, serve, serve_with};
+use iot_dns_zone::{Answering, Change, Disposition, Patience, Profile, Transport, answer};
 use iot_identity::Publication;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
@@ -132,18 +133,6 @@ fn over_tcp(address: SocketAddr, query: &[u8]) -> Vec<u8> {
     octets
 }
 
-/// A message with everything that order and compression could hide laid open.
-fn content(octets: &[u8]) -> (Message, Vec<u8>) {
-    let message = Message::from_vec(octets).unwrap();
-    let question_end = 12
-        + octets[12..]
-            .iter()
-            .position(|octet| *octet == 0)
-            .unwrap_or(0)
-        + 5;
-    (message, octets[12..question_end.min(octets.len())].to_vec())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_arrives_is_what_was_answered() {
     let zone = devices();
@@ -171,12 +160,18 @@ async fn what_arrives_is_what_was_answered() {
                     (Transport::Datagram, over_udp(udp, &query).unwrap()),
                     (Transport::Stream, over_tcp(tcp, &query)),
                 ] {
-                    let mut ours = Vec::new();
-                    let disposition = answer(&snapshot, &query, transport, system_now(), &mut ours);
-                    assert_eq!(disposition, Disposition::Answer);
+                    let mut ours = vec![0; 65_535];
+                    let answering = Answering::default();
+                    let (now, patience) = (system_now(), Patience::Refuse);
+                    let disposition = answer(
+                        &snapshot, &answering, &query, transport, patience, now, &mut ours,
+                    );
+                    let Disposition::Answer(octets) = disposition else {
+                        panic!("{name} {record_type} {transport:?}: {disposition:?}");
+                    };
                     assert_eq!(
-                        content(&received),
-                        content(&ours),
+                        received,
+                        ours[..octets],
                         "{name} {record_type} {transport:?}"
                     );
                 }
@@ -262,6 +257,122 @@ async fn malformed_messages_are_dropped_or_get_formerr() {
     }
     assert_eq!(over_udp(udp, &good).unwrap()[3] & 0x0f, 0, "still there");
     server.shutdown().await.unwrap();
+}
+
+/// Datagrams of one kind each; the second value tells whether that kind is answered.
+fn junk(number: u32, good: &[u8]) -> (Vec<u8>, bool) {
+    let noise = number.wrapping_mul(2_654_435_761).to_be_bytes();
+    match number % 8 {
+        0 => (noise.repeat(20)[..(number % 12) as usize].to_vec(), false),
+        // Responses, as if we had asked.
+        1 => {
+            let mut response = good.to_vec();
+            response[..2].copy_from_slice(&noise[..2]);
+            response[2] |= 0x80;
+            (response, false)
+        }
+        2 => ([&noise[..2], &[0x80], &noise.repeat(50)].concat(), false),
+        3 => (noise.repeat(1025), false),
+        4 => ([&[0, 0, 0, 0], &noise[..], &noise[..]].concat(), true),
+        5 => ([&good[..12], &[0xc0, 12], &good[14..]].concat(), true),
+        6 => ([&noise[..2], &[0x28], &good[3..]].concat(), true),
+        _ => (
+            [&good[..5], &[1], &[0xff; 6], &noise.repeat(8)].concat(),
+            true,
+        ),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_junk_leaves_it_answering() {
+    let zone = devices();
+    let server = start(&zone, None).await;
+    let udp = server.bound().udp[0];
+    let good = query("iotregistry.example", 6, false);
+    let flood = UdpSocket::bind("127.0.0.1:0").unwrap();
+    flood.connect(udp).unwrap();
+    for number in 0..100_000 {
+        // Lost or not, it has to be survived.
+        let _ = flood.send(&junk(number, &good).0);
+    }
+    let answered = (0..20).find_map(|_| over_udp(udp, &good)).unwrap();
+    assert_eq!(answered[3] & 0x0f, 0);
+    let counters: UdpCounters = server.udp_counters().into_iter().sum();
+    let seen = counters.answered + counters.dropped + counters.unsent;
+    assert!(
+        seen > 1000 && counters.dropped > 0 && counters.too_long > 0,
+        "{counters:?}"
+    );
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_kind_of_junk_is_dropped_or_answered_with_an_error() {
+    let zone = devices();
+    let server = start(&zone, None).await;
+    let udp = server.bound().udp[0];
+    let good = query("iotregistry.example", 6, false);
+    for number in 0..8 {
+        let (octets, is_answered) = junk(number, &good);
+        let answer = over_udp(udp, &octets);
+        assert_eq!(answer.is_some(), is_answered, "kind {number}");
+        if let Some(answer) = answer {
+            assert_eq!(answer[..2], octets[..2], "kind {number}");
+            assert!(
+                answer[2] & 0x80 != 0 && answer[3] & 0x0f != 0,
+                "kind {number}"
+            );
+            assert!(answer.len() <= octets.len(), "kind {number}");
+        }
+    }
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn threads_are_as_many_as_asked_for_and_end_with_the_server() {
+    let zone = devices();
+    let listeners = Listeners {
+        udp: vec!["0.0.0.0:0".parse().unwrap(), "[::1]:0".parse().unwrap()],
+        ..Listeners::default()
+    };
+    let options = Options {
+        threads: NonZero::new(3),
+        ..Options::default()
+    };
+    let reader = zone.writer.reader();
+    let serving = serve_with(reader, &listeners, None, system_now, options).await;
+    let server = serving.unwrap();
+    assert_eq!(server.udp_counters().len(), 3);
+    let port = server.bound().udp[0].port();
+    let good = query("iotregistry.example", 6, false);
+    assert!(over_udp(SocketAddr::from(([127, 0, 0, 1], port)), &good).is_some());
+    let ended = server.ended();
+    server.shutdown().await.unwrap();
+    assert_eq!(ended.await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_is_free_again_after_shutdown_and_not_before() {
+    let zone = devices();
+    let server = start(&zone, None).await;
+    let listeners = Listeners {
+        udp: server.bound().udp.clone(),
+        ..Listeners::default()
+    };
+    let reader = zone.writer.reader();
+    let error = serve(reader.clone(), &listeners, None, system_now)
+        .await
+        .err();
+    let transport = match error {
+        Some(ServeError::Bind { transport, .. }) => transport,
+        _ => "none",
+    };
+    assert_eq!(transport, "udp");
+    server.shutdown().await.unwrap();
+    let again = serve(reader, &listeners, None, system_now).await.unwrap();
+    let good = query("iotregistry.example", 6, false);
+    assert!(over_udp(again.bound().udp[0], &good).is_some());
+    again.shutdown().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,6 +34,15 @@ pub fn unix_now() -> u64 {
         .map_or(0, |elapsed| elapsed.as_secs())
 }
 
+/// The time to answer by: the clock's, and while it is not to be believed, the time of the start and
+/// what has passed since. A clock that jumps must not make good signatures look expired.
+pub fn answering_now() -> u64 {
+    match check() {
+        Ok(()) => unix_now(),
+        Err(ClockJumped { expected, .. }) => expected,
+    }
+}
+
 /// Whether the clock has gone on as time has, since this was asked first.
 ///
 /// # Errors

@@ -5,12 +5,12 @@
 //! <dir>/registry.toml   configuration
 //! <dir>/operator.token  bearer token of the registry's own operators
 //! <dir>/registry.db     the truth (SQLite)
-//! <dir>/zone/           zone keys and the zone's commit record
+//! <dir>/zone/           zone keys, static records and the signed zone
 //! <dir>/trust/          the three trust roots: device, service, account
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,8 @@ use zeroize::Zeroizing;
 
 /// Largest file that is read whole: keys, certificates, configuration.
 const FILE_OCTETS_MAX: u64 = 1024 * 1024;
+/// Octets that are collected before they are written.
+const BUFFER_OCTETS: usize = 64 * 1024;
 
 /// Why the directory cannot be used.
 #[derive(Debug, Error)]
@@ -100,7 +102,7 @@ impl Directory {
         self.root.join("registry.db")
     }
 
-    /// Zone keys and commit record.
+    /// Zone keys, static records and the signed zone.
     pub fn zone(&self) -> PathBuf {
         self.root.join("zone")
     }
@@ -161,7 +163,7 @@ impl Directory {
 /// # Errors
 /// [`DirectoryError::Io`].
 pub fn write_secret(path: &Path, octets: &[u8]) -> Result<(), DirectoryError> {
-    write_whole(path, octets, 0o600)
+    write_whole(path, 0o600, |file| file.write_all(octets))
 }
 
 /// As [`write_secret`], readable by everybody who can reach the directory.
@@ -169,10 +171,29 @@ pub fn write_secret(path: &Path, octets: &[u8]) -> Result<(), DirectoryError> {
 /// # Errors
 /// [`DirectoryError::Io`].
 pub fn write_public(path: &Path, octets: &[u8]) -> Result<(), DirectoryError> {
-    write_whole(path, octets, 0o644)
+    write_public_with(path, |file| file.write_all(octets))
 }
 
-fn write_whole(path: &Path, octets: &[u8], mode: u32) -> Result<(), DirectoryError> {
+/// As [`write_public`], for content that is made while it is written.
+///
+/// # Errors
+/// [`DirectoryError::Io`]; also those of `content`.
+pub fn write_public_with(
+    path: &Path,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), DirectoryError> {
+    write_whole(path, 0o644, |file| {
+        let mut buffered = BufWriter::with_capacity(BUFFER_OCTETS, file);
+        content(&mut buffered)?;
+        buffered.flush()
+    })
+}
+
+fn write_whole(
+    path: &Path,
+    mode: u32,
+    content: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<(), DirectoryError> {
     let temporary = temporary_beside(path);
     // A left-over of an interrupted write; create_new below follows no link planted there.
     match fs::remove_file(&temporary) {
@@ -187,7 +208,7 @@ fn write_whole(path: &Path, octets: &[u8], mode: u32) -> Result<(), DirectoryErr
             .write(true)
             .mode(mode)
             .open(&temporary)?;
-        file.write_all(octets)?;
+        content(&mut file)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
         // The parent of a bare file name is empty, which names no directory.
@@ -196,7 +217,11 @@ fn write_whole(path: &Path, octets: &[u8], mode: u32) -> Result<(), DirectoryErr
             .filter(|parent| !parent.as_os_str().is_empty());
         File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
     };
-    write().map_err(io_error(path))
+    write().map_err(|error| {
+        // Half of a file is of use to nobody; the error to tell is the first one.
+        let _ = fs::remove_file(&temporary);
+        io_error(path)(error)
+    })
 }
 
 /// Makes sure that a file can be written where it shall go, before something is done whose result

@@ -41,7 +41,7 @@ fn delete(id: &str) -> Command {
 
 fn published(inside: &Inside, id: &str) -> Publication {
     let snapshot = inside.running.core.service.publisher().reader().snapshot();
-    snapshot.publication(device_id(id), Slot::FIRST)
+    snapshot.publication(device_id(id), Slot::FIRST).unwrap()
 }
 
 async fn state(client: &HttpsClient, id: &str) -> DeviceState {

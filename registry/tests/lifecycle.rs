@@ -24,7 +24,8 @@ const VALIDITY_SECS: u64 = 365 * 24 * 3600;
 
 fn publication(inside: &Inside, slot: u16) -> Publication {
     let snapshot = inside.running.core.service.publisher().reader().snapshot();
-    snapshot.publication(device_id(EID), Slot::new(slot).unwrap())
+    let slot = Slot::new(slot).unwrap();
+    snapshot.publication(device_id(EID), slot).unwrap()
 }
 
 fn origin(account: &str, client_transaction_id: &str, digest: [u8; 32]) -> Origin {

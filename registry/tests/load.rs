@@ -1,44 +1,17 @@
 //! `zone load`: credentials that were issued elsewhere, by their fingerprints.
 #![allow(clippy::unwrap_used)] // a failed step is a failed test
 
+mod credentials;
 mod harness;
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use credentials::{eid, line, load, write};
 use harness::{EID, ICCID, Registry, Serving, openssl_request, program, succeed};
 use iot_dns_zone::Profile;
-use iot_identity::{DeviceId, Fingerprint};
-
-/// Different valid EIDs: the first 30 digits count, the last two check (number mod 97 = 1).
-fn eid(number: u64) -> DeviceId {
-    let stem = format!("890490320000{number:018}");
-    let rest = stem.bytes().fold(0_u64, |rest, digit| {
-        (rest * 10 + u64::from(digit - b'0')) % 97
-    });
-    DeviceId::parse(&format!("{stem}{:02}", 98 - rest * 100 % 97)).unwrap()
-}
-
-fn line(number: u64, more: &str) -> String {
-    let fingerprint = Fingerprint::of_certificate(&number.to_be_bytes());
-    format!(
-        "{} 1 {fingerprint} 2031-11-22T00:00:00Z{more}\n",
-        eid(number)
-    )
-}
-
-fn write(registry: &Registry, text: &str) -> PathBuf {
-    let path = registry.scratch.path().join("credentials");
-    std::fs::write(&path, text).unwrap();
-    path
-}
-
-fn load(registry: &Registry, text: &str) -> Output {
-    let path = write(registry, text);
-    registry.run(&["zone", "load", path.to_str().unwrap(), "--account", "mno-a"])
-}
+use iot_identity::Fingerprint;
 
 fn refusal(output: &Output) -> String {
     assert!(!output.status.success(), "it was loaded");

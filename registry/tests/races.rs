@@ -145,7 +145,7 @@ async fn whatever_order_racing_holds_are_committed_in_zone_and_database_agree() 
         );
         let held = inside.count("SELECT client_hold FROM device").await == 1;
         let snapshot = inside.running.core.service.publisher().reader().snapshot();
-        let publication = snapshot.publication(device_id, Slot::FIRST);
+        let publication = snapshot.publication(device_id, Slot::FIRST).unwrap();
         assert_eq!(
             publication == Publication::Inactive,
             held,

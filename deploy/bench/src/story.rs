@@ -33,24 +33,19 @@ pub(crate) fn measure(quick: bool) -> anyhow::Result<Vec<Figure>> {
     }
     let scale = format!("worst of {runs} runs");
     let mut figures = vec![
-        Figure {
-            id: "demo_steps_ok",
-            value: stories.iter().map(share_ok).fold(1.0, f64::min),
-            unit: "share",
-            scale: scale.clone(),
-        },
-        Figure {
-            id: "deactivation_visible_over_dot_ms",
-            value: worst_ms(&stories, "deactivation_visible_over_dot")?,
-            unit: "ms",
+        Figure::new(
+            "demo_steps_ok",
+            stories.iter().map(share_ok).fold(1.0, f64::min),
+            "share",
+            scale.clone(),
+        ),
+        Figure::new(
+            "deactivation_visible_over_dot_ms",
+            worst_ms(&stories, "deactivation_visible_over_dot")?,
+            "ms",
             scale,
-        },
-        Figure {
-            id: "fdatasync_p50_ms",
-            value: machine::fdatasync_p50_ms()?,
-            unit: "ms",
-            scale: "4 KiB".to_owned(),
-        },
+        ),
+        machine::fdatasync()?,
     ];
     if !quick {
         figures.push(clean(
@@ -112,10 +107,5 @@ fn clean(id: &'static str, program: &str, arguments: &[&str]) -> anyhow::Result<
     let value = begin.elapsed().as_secs_f64();
     std::fs::remove_dir_all(&target)?;
     ensure!(status.success(), "{program} {arguments:?} failed");
-    Ok(Figure {
-        id,
-        value,
-        unit: "s",
-        scale: "empty target directory".to_owned(),
-    })
+    Ok(Figure::new(id, value, "s", "empty target directory"))
 }

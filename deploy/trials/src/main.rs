@@ -3,12 +3,16 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Parser, Subcommand};
 use iot_dns_zone::Profile;
+use iot_trials::compare::Compare;
+use iot_trials::compare::resolvers::Resolvers;
+use iot_trials::edits::Edits;
 use iot_trials::kills::{Kills, program};
 use iot_trials::operations::Operations;
+use iot_trials::powercuts::PowerCuts;
 use iot_trials::report::Report;
 use tracing_subscriber::EnvFilter;
 
@@ -32,13 +36,52 @@ enum Topic {
         #[arg(long, default_value_t = Profile::Standard)]
         profile: Profile,
     },
-    /// Kill 'iot-registry serve' at random moments under load; nothing acknowledged may be lost.
+    /// Kill 'iot-registry serve' under load, at random moments or at enumerated points; nothing
+    /// acknowledged may be lost.
     Kills {
         #[command(flatten)]
         run: RunArguments,
         /// The program; by default the iot-registry beside this one.
         #[arg(long, env = "IOT_REGISTRY_BIN")]
         program: Option<PathBuf>,
+        /// Before the first write, sync and rename, the second, and so on, by strace.
+        #[arg(long)]
+        enumerated: bool,
+        /// Milliseconds from the start of a process until it has to be ready.
+        #[arg(long, default_value_t = 1_000)]
+        ready_millis: u64,
+    },
+    /// Generated queries to our server, Knot DNS, NSD and BIND with the same zone; no difference
+    /// without a written reason.
+    Compare {
+        #[command(flatten)]
+        run: RunArguments,
+        /// Go on after a breach; show one of each kind at the end.
+        #[arg(long)]
+        keep_going: bool,
+    },
+    /// Random sequences of edits on the signed zone itself; each has to end in the zone that a full
+    /// signing makes.
+    Edits {
+        #[command(flatten)]
+        run: RunArguments,
+        /// Number of the first sequence: repeats one of a longer run.
+        #[arg(long, default_value_t = 0)]
+        first: u32,
+    },
+    /// Power cuts of a simulated disk under the zone; nothing acknowledged may be lost.
+    Powercuts {
+        #[command(flatten)]
+        run: RunArguments,
+        /// Number of the first zone: repeats one of a longer run.
+        #[arg(long, default_value_t = 0)]
+        first: u32,
+    },
+    /// Generated questions to unbound, which gets our zone over UDP and over TLS, and to delv; they
+    /// have to say what we say, and call it proven.
+    Resolvers {
+        #[command(flatten)]
+        run: RunArguments,
     },
 }
 
@@ -84,7 +127,12 @@ async fn run(topic: Topic) -> ExitCode {
             };
             (run.json, operations.run().await)
         }
-        Topic::Kills { run, program } => {
+        Topic::Kills {
+            run,
+            program,
+            enumerated,
+            ready_millis,
+        } => {
             let (count, seed) = begin("kills", &run);
             let report = match program.map_or_else(program::beside_this_one, Ok) {
                 Ok(program) => {
@@ -92,12 +140,37 @@ async fn run(topic: Topic) -> ExitCode {
                         count,
                         seed,
                         program,
+                        enumerated,
+                        ready_max: Duration::from_millis(ready_millis),
                     };
                     kills.run().await
                 }
                 Err(error) => Err(error),
             };
             (run.json, report)
+        }
+        Topic::Compare { run, keep_going } => {
+            let (count, seed) = begin("compare", &run);
+            let compare = Compare {
+                count,
+                seed,
+                keep_going,
+            };
+            (run.json, compare.run().await)
+        }
+        Topic::Edits { run, first } => {
+            let (count, seed) = begin("edits", &run);
+            let edits = Edits { count, seed, first };
+            (run.json, tokio::task::block_in_place(|| edits.run()))
+        }
+        Topic::Powercuts { run, first } => {
+            let (count, seed) = begin("powercuts", &run);
+            let cuts = PowerCuts { count, seed, first };
+            (run.json, tokio::task::block_in_place(|| cuts.run()))
+        }
+        Topic::Resolvers { run } => {
+            let (count, seed) = begin("resolvers", &run);
+            (run.json, Resolvers { count, seed }.run().await)
         }
     };
     match report {

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use iot_dns_zone::Profile;
 use iot_identity::{Fingerprint, Slot};
@@ -12,11 +12,14 @@ use iot_trials::accounts::{self, Transactions, certificate_request};
 use iot_trials::device_ids::DeviceIds;
 use iot_trials::draws::Draws;
 use iot_trials::kills::Kills;
-use iot_trials::kills::ledger::{Entry, Hold, Registration};
+use iot_trials::kills::ledger::{Deletion, Entry, Hold, Registration};
 use iot_trials::kills::recovery::Witnesses;
 use iot_trials::kills::worker::registration;
 use iot_trials::names::Names;
 use iot_trials::report::Counts;
+
+/// The program is not optimised here, and other tests run beside it.
+const READY_MAX: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_lose_nothing_that_was_acknowledged() {
@@ -24,6 +27,8 @@ async fn kills_lose_nothing_that_was_acknowledged() {
         count: 20,
         seed: 20_261_122,
         program: registry_program(),
+        enumerated: false,
+        ready_max: READY_MAX,
     };
     let report = kills.run().await.unwrap();
     print!("{report}");
@@ -39,7 +44,33 @@ async fn kills_lose_nothing_that_was_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_loss_a_second_certificate_and_a_lost_hold_are_breaches() {
+async fn kills_before_enumerated_calls_lose_nothing_that_was_acknowledged() {
+    let strace = Command::new("strace").arg("--version").output();
+    if !strace.is_ok_and(|output| output.status.success()) {
+        let skip = std::env::var("IOT_SKIP_INTEROP").is_ok_and(|value| value == "1");
+        assert!(skip, "strace is needed; ./test installs it");
+        return;
+    }
+    let kills = Kills {
+        count: 12,
+        seed: 20_261_122,
+        program: registry_program(),
+        enumerated: true,
+        ready_max: READY_MAX,
+    };
+    let report = kills.run().await.unwrap();
+    print!("{report}");
+    assert_eq!(report.counts["kills"], 12, "{report}");
+    assert!(
+        report
+            .counts
+            .contains_key("kills at a point while starting"),
+        "{report}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_loss_a_second_certificate_a_lost_hold_and_a_lost_deletion_are_breaches() {
     let scratch = tempfile::tempdir().unwrap();
     let directory = accounts::initialise(&scratch.path().join("data"), Profile::Standard).unwrap();
     let running = Running::start(&directory).await.unwrap();
@@ -94,11 +125,16 @@ async fn a_loss_a_second_certificate_and_a_lost_hold_are_breaches() {
         hold: Hold::On,
         ..registered.clone()
     };
+    let deletion_lost = Entry {
+        deletion: Deletion::Done,
+        ..registered.clone()
+    };
     for (mut entry, breach) in [
         (lost, "acknowledged and lost"),
         (pending_and_lost, "acknowledged and lost"),
         (second, "another credential"),
         (hold_lost, "acknowledged was On"),
+        (deletion_lost, "acknowledged was deletion Done"),
     ] {
         let error = witnesses.settle(&mut entry, &mut counts).await.unwrap_err();
         assert!(error.to_string().contains(breach), "{error}");

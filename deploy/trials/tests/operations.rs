@@ -86,7 +86,8 @@ fn zone_with_one_device() -> String {
     };
     let scratch = tempfile::tempdir().unwrap();
     let keys = ZoneKeys::generate().unwrap();
-    let writer = ZoneWriter::build(scratch.path(), config, keys, [entry], start, now).unwrap();
+    let entries = [Ok::<_, std::convert::Infallible>(entry)];
+    let writer = ZoneWriter::build(scratch.path(), config, keys, entries, start, now).unwrap();
     let mut text = Vec::new();
     dump(&writer.snapshot(), &mut text).unwrap();
     String::from_utf8(text).unwrap()

@@ -1,41 +1,53 @@
-//! Listeners: UDP, TCP, DNS over TLS and DNS over HTTPS, through hickory-server.
+//! Listeners: UDP, TCP and DNS over TLS by our own threads; DNS over HTTPS through hickory-server.
 //!
-//! Every answer comes from [`answer`](crate::answer); hickory carries octets in and out. What it
-//! decides before our handler sees a message: it drops messages without a whole header and
-//! responses (as we do), and answers FORMERR without a question where its parser fails: also for
-//! names that go beyond our stricter reading, and for QDCOUNT=0 with trailing octets. It accepts
-//! DoH by POST only and closes the stream of any other request. It logs every query at `info`:
-//! filter `hickory_server=warn`.
+//! Every answer comes from [`answer`](crate::answer). What carries the octets:
+//!
+//! | transport | carrier |
+//! |---|---|
+//! | UDP | `udp`: one pinned thread a core, batches by recvmmsg and sendmmsg |
+//! | TCP, DoT | `stream`: one pinned thread a core, epoll, all queries of a read at once |
+//! | DoH | `hickory`: tasks of the runtime |
 
+mod batch;
+mod counters;
+mod ended;
 mod handler;
+mod hickory;
+mod pin;
+mod socket;
+mod source;
+mod stream;
+mod udp;
+mod waiting;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
+use std::num::NonZero;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::ServerConfig;
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 
-use crate::store::ZoneReader;
-use handler::Handler;
+use crate::reader::ZoneReader;
+use ended::Watch;
+use hickory::Hickory;
+use source::ZoneSource;
+use stream::{Streams, listen};
+use udp::Workers;
 
-pub use handler::Clock;
+use crate::answer::Answering;
+pub use counters::UdpCounters;
+pub use ended::Ended;
+pub use stream::{Limits, StreamFigures};
 
-/// A connection without a query for this long is closed (RFC 7766 §6.2.3 asks for seconds).
-const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Responses that may wait for a slow TCP reader before its connection is given up.
-const RESPONSE_BUFFER: usize = 32;
-/// Connections that may wait to be accepted.
-const BACKLOG: u32 = 1024;
-/// The path of RFC 8484's example, which everybody uses.
-const HTTPS_PATH: &str = "/dns-query";
+/// Tells the time in seconds since 1970.
+pub type Clock = fn() -> u64;
 
 /// Where to listen; port 0 takes any free port.
 #[derive(Clone, Debug, Default)]
 pub struct Listeners {
-    /// DNS over UDP.
+    /// DNS over UDP. An unspecified address means all addresses of its family; answers leave from
+    /// the one that was asked.
     pub udp: Vec<SocketAddr>,
     /// DNS over TCP.
     pub tcp: Vec<SocketAddr>,
@@ -43,6 +55,32 @@ pub struct Listeners {
     pub dot: Vec<SocketAddr>,
     /// DNS over HTTPS (RFC 8484), path `/dns-query`.
     pub doh: Vec<SocketAddr>,
+}
+
+/// How to serve.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What the server says of itself.
+    pub answering: Answering,
+    /// UDP threads, and as many for TCP and DoT; without a number, one for each core that this
+    /// process may use.
+    pub threads: Option<NonZero<usize>>,
+    /// What connections may cost.
+    pub limits: Limits,
+}
+
+impl Default for Options {
+    /// Who pads queries gets padded answers; the server has no name.
+    fn default() -> Self {
+        Self {
+            answering: Answering {
+                nsid: None,
+                padding: true,
+            },
+            threads: None,
+            limits: Limits::default(),
+        }
+    }
 }
 
 /// Why the listeners were not started.
@@ -61,11 +99,20 @@ pub enum ServeError {
     /// DoT or DoH without certificate and key.
     #[error("DNS over TLS and over HTTPS need a certificate and its key")]
     NoTls,
+    /// The system has no random octets for TLS tickets.
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The system gives no more threads.
+    #[error("starting a thread: {0}")]
+    Thread(io::Error),
 }
 
 /// Running listeners. Dropping it ends them without waiting for anybody.
 pub struct Server {
-    server: hickory_server::Server<Handler>,
+    udp: Workers,
+    streams: Streams,
+    hickory: Hickory,
+    watch: Watch,
     bound: Listeners,
 }
 
@@ -75,20 +122,49 @@ impl Server {
         &self.bound
     }
 
-    /// Stops accepting, lets tasks end, and returns when they have.
+    /// What each UDP thread has done since its start.
+    pub fn udp_counters(&self) -> Vec<UdpCounters> {
+        self.udp.counters()
+    }
+
+    /// What all threads of TCP and DoT have seen since their start.
+    pub fn stream_figures(&self) -> StreamFigures {
+        self.streams.figures()
+    }
+
+    /// Waits until a thread ends by itself, through an error of its sockets or a panic: a server
+    /// that goes on would answer a part of the queries only. `None` after a shutdown without that.
+    pub fn ended(&self) -> impl Future<Output = Option<Ended>> + Send + 'static + use<> {
+        self.watch.ended()
+    }
+
+    /// Stops accepting, lets tasks end, and returns when they have and every address is free.
     ///
     /// # Errors
     /// A listener had ended before.
-    pub async fn shutdown(mut self) -> Result<(), io::Error> {
-        self.server
-            .shutdown_gracefully()
-            .await
-            .map_err(io::Error::other)
+    pub async fn shutdown(self) -> Result<(), io::Error> {
+        let Self {
+            udp,
+            streams,
+            hickory,
+            watch,
+            bound: _,
+        } = self;
+        let threads = tokio::task::spawn_blocking(|| {
+            udp.stop();
+            streams.stop();
+        });
+        let tasks = hickory.shutdown().await;
+        threads.await.map_err(io::Error::other)?;
+        match watch.seen() {
+            Some(ended) => Err(io::Error::other(ended)),
+            None => tasks,
+        }
     }
 }
 
-/// Takes the addresses and starts to answer from whatever version `reader` shows. `tls` holds
-/// certificate and key; its ALPN protocols are replaced by `dot` and `h2`.
+/// Takes the addresses and starts to answer from whatever version `reader` shows, with ordinary
+/// [`Options`]. `tls` holds certificate and key; its ALPN protocols are replaced by `dot` and `h2`.
 ///
 /// # Errors
 /// An address could not be taken; then nothing is served.
@@ -98,72 +174,66 @@ pub async fn serve(
     tls: Option<Arc<ServerConfig>>,
     clock: Clock,
 ) -> Result<Server, ServeError> {
+    serve_with(reader, listeners, tls, clock, Options::default()).await
+}
+
+/// Like [`serve`], with other options.
+///
+/// # Errors
+/// An address could not be taken, or a thread not be started; then nothing is served.
+pub async fn serve_with(
+    reader: ZoneReader,
+    listeners: &Listeners,
+    tls: Option<Arc<ServerConfig>>,
+    clock: Clock,
+    options: Options,
+) -> Result<Server, ServeError> {
     let needs_tls = !listeners.dot.is_empty() || !listeners.doh.is_empty();
     if needs_tls && tls.is_none() {
         return Err(ServeError::NoTls);
     }
-    let mut server = hickory_server::Server::new(Handler::new(reader, clock));
     let mut bound = Listeners::default();
-    for address in &listeners.udp {
-        let socket = UdpSocket::bind(address).await;
-        let (socket, local) = taken("udp", *address, socket, UdpSocket::local_addr)?;
+    let threads = threads_of(&options);
+    let udp_threads = if listeners.udp.is_empty() { 0 } else { threads };
+    let sockets = take_udp(&listeners.udp, udp_threads, &mut bound)?;
+    let stream_sockets = listen(listeners, tls.as_deref(), threads, &mut bound)?;
+    let hickory = Hickory::start(reader.clone(), listeners, tls, clock, &mut bound)?;
+    let watch = Watch::new();
+    let answering = Arc::new(options.answering);
+    let answer = stream::answers_of_zone(reader.clone(), Arc::clone(&answering), clock);
+    let streams = Streams::start(stream_sockets, options.limits, &answer, &watch)?;
+    let source = ZoneSource::new(reader, answering, clock);
+    let udp = Workers::start(sockets, &source, &watch).map_err(ServeError::Thread)?;
+    Ok(Server {
+        udp,
+        streams,
+        hickory,
+        watch,
+        bound,
+    })
+}
+
+fn threads_of(options: &Options) -> usize {
+    let threads = options.threads.map(NonZero::get);
+    threads.unwrap_or_else(|| pin::allowed_cores().len().max(1))
+}
+
+/// One socket at each address for each thread.
+fn take_udp(
+    addresses: &[SocketAddr],
+    threads: usize,
+    bound: &mut Listeners,
+) -> Result<Vec<Vec<UdpSocket>>, ServeError> {
+    let mut of_threads: Vec<Vec<UdpSocket>> = (0..threads).map(|_| Vec::new()).collect();
+    for address in addresses {
+        let opened = socket::open(*address, threads);
+        let (sockets, local) = opened.map_err(|source| bind_error("udp", *address, source))?;
         bound.udp.push(local);
-        server.register_socket(socket);
+        for (of_thread, socket) in of_threads.iter_mut().zip(sockets) {
+            of_thread.push(socket);
+        }
     }
-    for address in &listeners.tcp {
-        let listener = listen(*address);
-        let (listener, local) = taken("tcp", *address, listener, TcpListener::local_addr)?;
-        bound.tcp.push(local);
-        server.register_listener(listener, IDLE_TIMEOUT, RESPONSE_BUFFER);
-    }
-    let Some(tls) = tls else {
-        return Ok(Server { server, bound });
-    };
-    for address in &listeners.dot {
-        let listener = listen(*address);
-        let (listener, local) = taken("dot", *address, listener, TcpListener::local_addr)?;
-        bound.dot.push(local);
-        server
-            .register_tls_listener_with_tls_config(listener, IDLE_TIMEOUT, with_alpn(&tls, b"dot"))
-            .map_err(|source| bind_error("dot", *address, source))?;
-    }
-    for address in &listeners.doh {
-        let listener = listen(*address);
-        let (listener, local) = taken("doh", *address, listener, TcpListener::local_addr)?;
-        bound.doh.push(local);
-        let (tls, path) = (with_alpn(&tls, b"h2"), HTTPS_PATH.to_owned());
-        server
-            .register_https_listener_with_tls_config(listener, IDLE_TIMEOUT, tls, None, path)
-            .map_err(|source| bind_error("doh", *address, source))?;
-    }
-    Ok(Server { server, bound })
-}
-
-/// Listens without Nagle's algorithm: accepted sockets inherit the option, and an answer that waits
-/// for the acknowledgement of the one before it is 40 ms late.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
-    socket.set_nodelay(true)?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
-
-fn taken<S>(
-    transport: &'static str,
-    address: SocketAddr,
-    socket: io::Result<S>,
-    local_addr: impl FnOnce(&S) -> io::Result<SocketAddr>,
-) -> Result<(S, SocketAddr), ServeError> {
-    let with_address = socket.and_then(|socket| {
-        let local = local_addr(&socket)?;
-        Ok((socket, local))
-    });
-    with_address.map_err(|source| bind_error(transport, address, source))
+    Ok(of_threads)
 }
 
 fn bind_error(transport: &'static str, address: SocketAddr, source: io::Error) -> ServeError {
@@ -172,12 +242,4 @@ fn bind_error(transport: &'static str, address: SocketAddr, source: io::Error) -
         address,
         source,
     }
-}
-
-fn with_alpn(tls: &ServerConfig, protocol: &[u8]) -> Arc<ServerConfig> {
-    let mut tls = tls.clone();
-    tls.alpn_protocols = vec![protocol.to_vec()];
-    // Early data can be replayed and would reach us before the client is known to be there.
-    tls.max_early_data_size = 0;
-    Arc::new(tls)
 }

@@ -1,6 +1,6 @@
 //! Certification: three trust roots that share nothing, and the issuing of device certificates.
 //!
-//! - device: root → issuing CA → device certificates ([`issue`]).
+//! - device: root → issuing CA → device certificates (`issue`).
 //! - service: root → server certificate of our own listeners.
 //! - account: root of the client certificates of operators and service providers.
 //!

@@ -31,6 +31,11 @@ pub(super) struct DoorArguments {
 }
 
 impl DoorArguments {
+    /// Whether a door was named: then the registry is asked there and not looked at here.
+    pub(super) fn names_server(&self) -> bool {
+        self.server.is_some()
+    }
+
     /// The door as an account of an operator or service provider uses it.
     pub(super) fn client(&self, directory: &Directory) -> anyhow::Result<HttpsClient> {
         let token = self
@@ -77,7 +82,7 @@ impl DoorArguments {
         let running = || matches!(directory.lock(), Err(DirectoryError::Locked { .. }));
         if self.server.is_none() && !running() {
             bail!(
-                "no registry is running in {}: the published zone is in the running process; start 'iot-registry serve' first",
+                "no registry is running in {}: the published zone is looked at beside a running one; start 'iot-registry serve' first",
                 directory.root().display()
             );
         }

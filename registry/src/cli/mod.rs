@@ -6,6 +6,7 @@
 
 mod account;
 mod ask;
+mod beside;
 mod device;
 mod initialise;
 mod load;

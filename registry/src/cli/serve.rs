@@ -1,11 +1,11 @@
 //! `iot-registry serve`
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::initialise;
 use crate::directory::Directory;
-use crate::start::Running;
+use crate::start::{AnsweringOnly, Running, StartError};
 
 #[derive(Args)]
 pub(super) struct ServeArguments {
@@ -20,7 +20,14 @@ pub(super) async fn run(directory: &Directory, arguments: &ServeArguments) -> an
     }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let running = Running::start(directory).await?;
+    let running = match Running::start(directory).await {
+        Ok(running) => running,
+        Err(reason @ (StartError::OlderDatabase { .. } | StartError::OtherDatabase)) => {
+            let answering = AnsweringOnly::start(directory, reason).await?;
+            return answer_only(answering, terminate, interrupt).await;
+        }
+        Err(error) => return Err(error.into()),
+    };
     let listen = &running.listen;
     println!(
         "zone {} serial {}",
@@ -38,6 +45,24 @@ pub(super) async fn run(directory: &Directory, arguments: &ServeArguments) -> an
     }
     tracing::info!("stopping");
     running.stop().await;
+    Ok(())
+}
+
+async fn answer_only(
+    answering: AnsweringOnly,
+    mut terminate: Signal,
+    mut interrupt: Signal,
+) -> anyhow::Result<()> {
+    let listen = &answering.listen;
+    println!("DNS  {}", addresses(&listen.dns));
+    println!("DoT  {}", addresses(&listen.dot));
+    println!("DoH  {}", addresses(&listen.doh));
+    println!("answering only");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    answering.stop().await;
     Ok(())
 }
 

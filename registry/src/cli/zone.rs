@@ -1,21 +1,27 @@
 //! `iot-registry zone dump|ds|check|rebuild`
 
-use std::path::PathBuf;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::{Subcommand, ValueEnum};
 use iot_dns_zone::ZoneKeys;
-use iot_epp_api::{Command, Reply};
+use iot_epp_api::{Command, Reply, ZoneReport};
 
 use super::ask::DoorArguments;
+use super::beside::Beside;
 use super::load::{self, LoadArguments};
 use crate::config::Config;
 use crate::directory::{self, Directory};
 use crate::trust_anchor;
 
+/// Octets that are collected before they are shown.
+const SHOWN_OCTETS: usize = 64 * 1024;
+
 #[derive(Subcommand)]
 pub(super) enum ZoneCommand {
-    /// The signed zone as a master file.
+    /// The signed zone as a master file, read beside the running registry; through its door with
+    /// --server.
     Dump {
         /// Write it to this file instead of showing it.
         #[arg(long)]
@@ -29,7 +35,8 @@ pub(super) enum ZoneCommand {
         #[arg(long, value_enum, default_value_t = AnchorFormat::Ds)]
         format: AnchorFormat,
     },
-    /// Verify every signature and compare the zone with the database.
+    /// Verify every signature and compare the zone with the database, beside the running registry;
+    /// in it with --server.
     Check {
         #[command(flatten)]
         door: DoorArguments,
@@ -87,17 +94,44 @@ pub(super) async fn run(directory: &Directory, command: &ZoneCommand) -> anyhow:
 
 async fn dump(
     directory: &Directory,
-    out: Option<&std::path::Path>,
+    out: Option<&Path>,
     door: &DoorArguments,
 ) -> anyhow::Result<()> {
+    if !door.names_server()
+        && let Some(mut zone) = Beside::open(directory)?
+    {
+        let snapshot = zone.snapshot()?;
+        return deliver(out, |out| iot_dns_zone::dump(&snapshot, out));
+    }
     let Reply::ZoneText(text) = door.ask_running(directory, Command::ZoneDump).await? else {
         bail!("unexpected answer");
     };
-    match out {
-        Some(path) => directory::write_public(path, text.as_bytes())?,
-        None => print!("{text}"),
+    deliver(out, |out| out.write_all(text.as_bytes()))
+}
+
+/// Writes to the file, whole or not at all, or shows it for as long as somebody looks.
+fn deliver(
+    out: Option<&Path>,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    tokio::task::block_in_place(|| {
+        let Some(path) = out else {
+            return show(content);
+        };
+        Ok(directory::write_public_with(path, content)?)
+    })
+}
+
+fn show(content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+    let mut shown = BufWriter::with_capacity(SHOWN_OCTETS, io::stdout().lock());
+    let result = content(&mut shown).and_then(|()| shown.flush());
+    // What is still in the buffer is of no use where writing failed.
+    let _ = shown.into_parts();
+    match result {
+        // Whoever read it has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => Ok(result?),
     }
-    Ok(())
 }
 
 fn ds(directory: &Directory, format: AnchorFormat) -> anyhow::Result<()> {
@@ -116,9 +150,18 @@ fn ds(directory: &Directory, format: AnchorFormat) -> anyhow::Result<()> {
 }
 
 async fn check(directory: &Directory, door: &DoorArguments) -> anyhow::Result<()> {
+    if !door.names_server()
+        && let Some(mut zone) = Beside::open(directory)?
+    {
+        return tell(&zone.check().await?);
+    }
     let Reply::ZoneReport(report) = door.ask_running(directory, Command::ZoneCheck).await? else {
         bail!("unexpected answer");
     };
+    tell(&report)
+}
+
+fn tell(report: &ZoneReport) -> anyhow::Result<()> {
     println!(
         "zone {} serial {}: {} device names, {} signatures verified",
         report.zone, report.serial, report.device_names, report.signatures_verified

@@ -5,6 +5,7 @@
 //! first, and older rows of such a name are skipped when their turn comes, so that a jump is never
 //! undone on the way. Re-signing has its share of every turn, whatever else fails in it.
 
+mod health;
 mod results;
 mod task;
 

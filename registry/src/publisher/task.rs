@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use iot_dns_zone::StoreError as StoreFailure;
 use iot_dns_zone::{Applied, Ceiling, Change, Outcome, ZoneError, ZoneWriter};
 use iot_identity::{DeviceId, Publication, Slot};
 
+use super::health::Health;
 use super::{PublicationResult, Shared, Visible};
 use crate::clock::{self, unix_now};
 use crate::store::{
@@ -18,9 +20,8 @@ use crate::store::{
 const BATCH_ROWS_MAX: u32 = 512;
 /// Holds that jump the queue in one turn at most.
 const JUMP_ROWS_MAX: u32 = 64;
-/// Names that are re-signed in one turn: a few milliseconds, or more when many are overdue.
-const RESIGN_NAMES_MIN: usize = 128;
-const RESIGN_NAMES_MAX: usize = 4096;
+/// Signing again lags behind its pace when it is later than this.
+const LAG_SECS: u64 = 5;
 /// Longest time without looking at clock and journal.
 const IDLE_MAX: Duration = Duration::from_secs(1);
 /// Pause after a failure, so that a broken disk or database is not hammered.
@@ -37,6 +38,11 @@ pub(super) struct Task {
     jumped: HashMap<Name, u64>,
     /// Newest row that was looked at for jumping.
     jump_cursor: u64,
+    /// Whether a process before may have published holds ahead of their turn.
+    recovering: bool,
+    /// Whether the journal may have rows that were not read.
+    look: bool,
+    health: Health,
 }
 
 /// Why a turn failed.
@@ -68,11 +74,15 @@ impl Task {
             applied,
             jumped,
             jump_cursor,
+            recovering: true,
+            look: true,
+            health: Health::default(),
         }
     }
 
     pub(super) async fn run(mut self) {
         let _guard = crate::panics::AbortOnPanic("the publisher");
+        let urgent = Arc::clone(self.writer.reader().urgent());
         loop {
             let busy = match self.turn().await {
                 Ok(busy) => busy,
@@ -80,6 +90,7 @@ impl Task {
                 Err(failure) => {
                     report(&failure);
                     tokio::time::sleep(FAILURE_PAUSE).await;
+                    self.look = true;
                     true
                 }
             };
@@ -91,53 +102,74 @@ impl Task {
             tokio::select! {
                 biased;
                 () = self.shared.stop.notified() => return,
-                () = self.shared.journal_grew.notified() => {}
-                () = tokio::time::sleep(patience) => {}
+                () = self.shared.journal_grew.notified() => self.look = true,
+                () = urgent.wanted() => {}
+                () = tokio::time::sleep(patience) => self.look |= !busy,
             }
         }
     }
 
-    /// Publishes a batch, then re-signs: neither starves the other, and a database that refuses
-    /// does not let signatures run out. True when there may be more to do at once.
+    /// Publishes a batch, then keeps signatures fresh: neither starves the other, and a database
+    /// that refuses does not let signatures run out. True when there may be more to do at once.
     async fn turn(&mut self) -> Result<bool, Failure> {
         clock::check().map_err(Failure::Clock)?;
+        let begun = Instant::now();
         let published = self.publish().await;
-        let overdue = self.resign();
+        let overdue = self.keep_fresh(begun.elapsed());
         Ok(published? || overdue?)
     }
 
     async fn publish(&mut self) -> Result<bool, Failure> {
         self.raise_ceiling_if_wanted().await?;
+        if !std::mem::take(&mut self.look) {
+            return Ok(false);
+        }
         let rows = self
             .store
             .journal_after(self.applied, BATCH_ROWS_MAX)
             .await?;
         let backlog = rows.len() as u32 == BATCH_ROWS_MAX;
         if backlog {
-            self.publish_holds_first().await?;
+            self.look = true;
+            let all_jumped = self.publish_holds_first().await?;
+            // What was said of a hold that had jumped before this start must not be undone on the
+            // way: nothing else is published before all of them have jumped again.
+            if self.recovering && !all_jumped {
+                return Ok(true);
+            }
         }
+        self.recovering = false;
         if !rows.is_empty() {
             self.publish_in_order(&rows).await?;
         }
         Ok(backlog)
     }
 
-    fn resign(&mut self) -> Result<bool, Failure> {
-        let now = unix_now();
-        let due = self.writer.resign_due(now);
-        if due == 0 {
-            return Ok(false);
+    /// One unit of signing again; more when that lags behind, at most a third of the time that
+    /// publishing took in this turn.
+    fn keep_fresh(&mut self, publishing: Duration) -> Result<bool, Failure> {
+        let begun = Instant::now();
+        loop {
+            let now = unix_now();
+            if self.writer.next_work_at() > now {
+                self.health.look(&self.writer, now);
+                return Ok(false);
+            }
+            let writer = &mut self.writer;
+            let work =
+                tokio::task::block_in_place(|| writer.work(now, ZoneWriter::WORK_SIGNATURES))?;
+            self.health.note(&work);
+            self.health.look(&self.writer, now);
+            let lagging = self.writer.sweep_behind(now) > LAG_SECS;
+            if !lagging || begun.elapsed() * 3 > publishing {
+                return Ok(true);
+            }
         }
-        // A quarter of what is overdue in a turn keeps up with any load of registrations.
-        let names = (due / 4).clamp(RESIGN_NAMES_MIN, RESIGN_NAMES_MAX);
-        let writer = &mut self.writer;
-        tokio::task::block_in_place(|| writer.resign(now, names))?;
-        Ok(self.writer.next_resign_at() <= now)
     }
 
     fn idle_time(&self) -> Duration {
-        let until_resign = self.writer.next_resign_at().saturating_sub(unix_now());
-        Duration::from_secs(until_resign).clamp(Duration::from_millis(10), IDLE_MAX)
+        let until_work = self.writer.next_work_at().saturating_sub(unix_now());
+        Duration::from_secs(until_work).clamp(Duration::from_millis(10), IDLE_MAX)
     }
 
     /// The zone goes nowhere that the database has not written down before.
@@ -172,12 +204,13 @@ impl Task {
         Ok(())
     }
 
-    /// Publishes the next holds of a backlog while `applied` stays where it is.
-    async fn publish_holds_first(&mut self) -> Result<(), Failure> {
+    /// Publishes the next holds of a backlog while `applied` stays where it is. True when there may
+    /// be no more.
+    async fn publish_holds_first(&mut self) -> Result<bool, Failure> {
         let after = self.jump_cursor.max(self.applied);
         let rows = self.store.holds_after(after, JUMP_ROWS_MAX).await?;
         let Some(last) = rows.last() else {
-            return Ok(());
+            return Ok(true);
         };
         let applied = self.apply(&newest_changes(rows.iter()), self.applied)?;
         self.jump_cursor = last.seq;
@@ -185,7 +218,7 @@ impl Task {
             self.jumped.insert(name_of(row), row.seq);
         }
         self.record(&rows, &applied);
-        Ok(())
+        Ok((rows.len() as u32) < JUMP_ROWS_MAX)
     }
 
     fn apply(&mut self, changes: &[Change], seq: u64) -> Result<Applied, ZoneError> {
@@ -323,8 +356,10 @@ fn newest_changes<'a>(rows: impl Iterator<Item = &'a JournalRow>) -> Vec<Change>
 
 fn report(failure: &Failure) {
     match failure {
-        Failure::Zone(error @ ZoneError::Durability { .. }) => {
-            // What of the commit record is on disk is unknown; the next start reads it.
+        Failure::Zone(
+            error @ (ZoneError::Store(StoreFailure::Failed { .. }) | ZoneError::Stopped),
+        ) => {
+            // What of the commit is on disk is unknown; the next start reads it.
             tracing::error!(%error, "the zone may not be durable; ending the process");
             std::process::abort();
         }

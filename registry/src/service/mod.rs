@@ -1,6 +1,6 @@
 //! What stands behind the doors: every command, from authorisation to the answer.
 //!
-//! There is one issuance function ([`registration`]) and one authorisation function
+//! There is one issuance function (`registration`) and one authorisation function
 //! ([`crate::authorisation::permits`], then the decision in [`crate::lifecycle`]), whichever door a
 //! command came through.
 
@@ -8,7 +8,7 @@ mod accounts;
 mod answer;
 mod devices;
 mod registration;
-mod zone;
+pub(crate) mod zone;
 
 pub use accounts::new_token;
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use iot_dns_zone::{Finding, Snapshot};
+use iot_dns_zone::{CheckError, Record, Snapshot};
 use iot_epp_api::{Problem, Reply, ResultCode, ZoneReport};
-use iot_identity::Publication;
 
 use super::{Service, store_problem};
 use crate::clock::unix_now;
-use crate::store::ZoneEntry;
+use crate::start::entries::Entries;
+use crate::store::{Projection, StoreError};
 
 /// RR type number of RRSIG (RFC 4034).
 const TYPE_RRSIG: u16 = 46;
@@ -32,61 +32,23 @@ impl Service {
         }
     }
 
-    /// The check of the whole zone for the registry itself: logs each finding and returns their
-    /// number. A zone that changes too fast to be compared with the database has at least its
-    /// signatures and chain verified.
-    pub(crate) async fn scrub(&self) -> Result<usize, Problem> {
-        let findings = match self.zone_and_database().await {
-            Ok((snapshot, entries)) => check_zone(&snapshot, &entries),
-            Err(_) => {
-                let (_, entries) = self.zone_entries().await?;
-                let snapshot = self.publisher().reader().snapshot();
-                let mut findings = check_zone(&snapshot, &entries);
-                findings.retain(|finding| !concerns_database(&finding.problem));
-                findings
-            }
-        };
-        for finding in &findings {
-            tracing::error!(alarm = true, %finding, "scrub");
-        }
-        Ok(findings.len())
-    }
-
     /// Verifies every signature of the zone and compares it with the database.
     pub(super) async fn zone_check(&self) -> Result<Reply, Problem> {
-        let (snapshot, entries) = self.zone_and_database().await?;
-        let findings = check_zone(&snapshot, &entries);
-        let signatures = snapshot
-            .records()
-            .filter(|record| record.record_type == TYPE_RRSIG)
-            .count();
-        Ok(Reply::ZoneReport(ZoneReport {
-            zone: snapshot.apex().clone(),
-            serial: snapshot.serial(),
-            device_names: snapshot.device_names() as u64,
-            signatures_verified: signatures as u64,
-            findings: findings.iter().map(ToString::to_string).collect(),
-        }))
-    }
-
-    async fn zone_entries(&self) -> Result<(u64, Vec<ZoneEntry>), Problem> {
-        let projection = self.store().projection().await.map_err(store_problem)?;
-        let head = projection.head();
-        Ok((head, projection.collect().await.map_err(store_problem)?))
+        let (snapshot, projection) = self.zone_and_database().await?;
+        held_against(&snapshot, projection)
+            .map(Reply::ZoneReport)
+            .map_err(|error| Problem::new(ResultCode::CommandFailed, error.to_string()))
     }
 
     /// The zone and the database's idea of it, at the same journal row.
-    async fn zone_and_database(&self) -> Result<(Arc<Snapshot>, Vec<ZoneEntry>), Problem> {
+    async fn zone_and_database(&self) -> Result<(Arc<Snapshot>, Projection), Problem> {
         for _ in 0..SAME_ROW_ATTEMPTS {
-            let (head, entries) = self.zone_entries().await?;
-            let snapshot = self.publisher().reader().snapshot();
-            if snapshot.applied() == head {
-                return Ok((snapshot, entries));
-            }
+            let projection = self.store().projection().await.map_err(store_problem)?;
+            let head = projection.head();
             let _ = self.publisher().wait(head, SAME_ROW_PATIENCE).await;
             let snapshot = self.publisher().reader().snapshot();
             if snapshot.applied() == head {
-                return Ok((snapshot, entries));
+                return Ok((snapshot, projection));
             }
         }
         Err(Problem::new(
@@ -97,18 +59,37 @@ impl Service {
     }
 }
 
-fn check_zone(snapshot: &Snapshot, entries: &[ZoneEntry]) -> Vec<Finding> {
-    let listed = entries
-        .iter()
-        .filter(|entry| entry.publication != Publication::Absent)
-        .map(|entry| (entry.device_id, entry.slot, entry.publication));
-    tokio::task::block_in_place(|| {
-        iot_dns_zone::check(snapshot.apex(), snapshot.records(), listed, unix_now())
+/// Verifies every signature of a version of the zone and compares it with the database at the same
+/// journal row. A page that cannot be read ends the check as its last finding.
+///
+/// # Errors
+/// The database could not be read to its end.
+pub(crate) fn held_against(
+    snapshot: &Snapshot,
+    projection: Projection,
+) -> Result<ZoneReport, CheckError> {
+    let listed = Entries::read(projection).map(|entry| {
+        let entry = entry?;
+        Ok::<_, StoreError>((entry.device_id, entry.slot, entry.publication))
+    });
+    let mut signatures_verified = 0;
+    let records = snapshot.records().inspect(|record| {
+        let is_signature = |record: &Record| record.record_type == TYPE_RRSIG;
+        signatures_verified += u64::from(record.as_ref().is_ok_and(is_signature));
+    });
+    let findings = tokio::task::block_in_place(|| {
+        iot_dns_zone::check(snapshot.apex(), records, listed, unix_now())
+    });
+    let findings = match findings {
+        Ok(findings) => findings.iter().map(ToString::to_string).collect(),
+        Err(error @ CheckError::Records(_)) => vec![error.to_string()],
+        Err(error) => return Err(error),
+    };
+    Ok(ZoneReport {
+        zone: snapshot.apex().clone(),
+        serial: snapshot.serial(),
+        device_names: snapshot.device_names(),
+        signatures_verified,
+        findings,
     })
-}
-
-/// Findings that a change between two readings explains.
-fn concerns_database(problem: &iot_dns_zone::Problem) -> bool {
-    use iot_dns_zone::Problem::{NotListed, NotPublished, OtherPublication};
-    matches!(problem, NotListed | NotPublished | OtherPublication)
 }

@@ -50,7 +50,7 @@ fn operator_token(directory: &Directory) -> Result<BearerToken, StartError> {
 pub(super) async fn check_before_writing(
     store: &Store,
     keys: &ZoneKeys,
-    last: Option<CommitRecord>,
+    last: Option<&CommitRecord>,
     now: u64,
 ) -> Result<(), StartError> {
     let Some(identity) = store.identity().await? else {

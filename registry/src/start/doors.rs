@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use iot_dns_zone::net::{Listeners, Server};
+use iot_dns_zone::ZoneReader;
+use iot_dns_zone::net::{Ended, Listeners, Server};
 use iot_epp_api::json::Discovery;
 use iot_epp_api::server::{Limits, ServerHandle};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::{Core, StartError};
+use super::{Core, StartError, scrub};
+use crate::ca::ServiceIdentity;
 use crate::clock::{self, unix_now};
 use crate::config::Listen;
 use crate::directory::Directory;
@@ -27,7 +29,7 @@ pub struct Running {
     pub listen: Listen,
     dns: Server,
     api: ServerHandle,
-    care_tasks: [JoinHandle<()>; 2],
+    care_tasks: [JoinHandle<()>; 3],
 }
 
 impl Running {
@@ -48,15 +50,14 @@ impl Running {
     pub async fn open_doors(core: Core, listen: Listen) -> Result<Self, StartError> {
         let service = core.service.clone();
         let identity = &service.trust().service;
-        let listeners = Listeners {
-            udp: listen.dns.clone(),
-            tcp: listen.dns.clone(),
-            dot: listen.dot.clone(),
-            doh: listen.doh.clone(),
-        };
         let reader = service.publisher().reader().clone();
-        let tls = identity.server_config(&[])?;
-        let dns = iot_dns_zone::net::serve(reader, &listeners, Some(tls), unix_now).await?;
+        let dns = open_dns(reader.clone(), identity, &listen).await?;
+        tokio::task::spawn_blocking(move || match reader.populate() {
+            Ok(()) => tracing::info!("the zone is in memory"),
+            Err(error) => {
+                tracing::debug!(%error, "the zone is read into memory as it is asked for")
+            }
+        });
         let origin = core.config.api_origin.clone();
         let listen_error = |source| StartError::Listen {
             address: listen.api,
@@ -91,10 +92,10 @@ impl Running {
             doh: bound.doh.clone(),
             api: api.local_addr(),
         };
-        let scrub_period = Duration::from_secs(core.config.zone.profile.validity_secs().into());
         let care_tasks = [
             tokio::spawn(expire_regularly(service.clone())),
-            tokio::spawn(scrub_regularly(service, scrub_period)),
+            tokio::spawn(scrub::run(service.publisher().reader().clone())),
+            tokio::spawn(end_with_listener(dns.ended())),
         ];
         Ok(Self {
             core,
@@ -121,10 +122,36 @@ impl Running {
     }
 }
 
+/// The DNS in all its transports.
+pub(super) async fn open_dns(
+    reader: ZoneReader,
+    identity: &ServiceIdentity,
+    listen: &Listen,
+) -> Result<Server, StartError> {
+    let listeners = Listeners {
+        udp: listen.dns.clone(),
+        tcp: listen.dns.clone(),
+        dot: listen.dot.clone(),
+        doh: listen.doh.clone(),
+    };
+    let tls = identity.server_config(&[])?;
+    Ok(iot_dns_zone::net::serve(reader, &listeners, Some(tls), clock::answering_now).await?)
+}
+
+/// Ends the process when a listener's thread ends by itself: its share of the queries would stay
+/// unanswered, and nobody would notice. The next start is the recovery.
+async fn end_with_listener(ended: impl Future<Output = Option<Ended>>) {
+    if let Some(ended) = ended.await {
+        tracing::error!(alarm = true, %ended, "ending the process");
+        std::process::abort();
+    }
+}
+
 /// Withdraws certificates when their time is over.
 async fn expire_regularly(service: Service) {
+    let mut period = tokio::time::interval(EXPIRY_PERIOD);
     loop {
-        tokio::time::sleep(EXPIRY_PERIOD).await;
+        period.tick().await;
         if clock::check().is_err() {
             // The publisher raises the alarm; what is withdrawn as expired stays withdrawn.
             continue;
@@ -136,25 +163,6 @@ async fn expire_regularly(service: Service) {
                 service.publisher().journal_grew();
             }
             Err(error) => tracing::error!(alarm = true, %error, "looking for expired certificates"),
-        }
-    }
-}
-
-/// Verifies the whole zone once per validity: whatever the gate's samples let through is found
-/// while it can still be replaced.
-async fn scrub_regularly(service: Service, period: Duration) {
-    loop {
-        tokio::time::sleep(period).await;
-        match service.scrub().await {
-            Ok(0) => tracing::info!("the whole zone was verified; nothing is wrong"),
-            Ok(findings) => {
-                tracing::error!(
-                    alarm = true,
-                    findings,
-                    "the zone that is served is not right"
-                );
-            }
-            Err(problem) => tracing::warn!(%problem, "the zone could not be verified"),
         }
     }
 }

@@ -26,7 +26,7 @@ pub(crate) async fn load_file(
     let store = Store::open(&directory.database()).await?;
     let last = ZoneWriter::last_commit(&directory.zone())?;
     let now = unix_now();
-    database::check_before_writing(&store, &keys, last, now).await?;
+    database::check_before_writing(&store, &keys, last.as_ref(), now).await?;
     database::open(&store, &keys, directory, &config).await?;
     let origin = Origin {
         account: OPERATOR_ACCOUNT.to_owned(),

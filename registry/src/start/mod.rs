@@ -1,12 +1,15 @@
-//! Starting a registry, by the ordinary code of recovery: read what is durable, build the zone,
-//! open the doors, and go on where the last process stopped.
+//! Starting a registry, by the ordinary code of recovery: read what is durable, open the zone that is
+//! there or build it, open the doors, and go on where the last process stopped. With a database that is
+//! older than the zone, only the zone is answered ([`AnsweringOnly`]).
 
+mod answering_only;
 mod database;
 mod doors;
 pub(crate) mod entries;
 mod error;
 mod load;
 mod rebuild;
+mod scrub;
 mod zone;
 
 use iot_dns_zone::{ZoneKeys, ZoneWriter};
@@ -20,6 +23,7 @@ use crate::publisher::Publisher;
 use crate::service::Service;
 use crate::store::Store;
 
+pub use answering_only::AnsweringOnly;
 pub use doors::Running;
 pub use error::StartError;
 pub(crate) use load::{build_now, load_file};
@@ -63,13 +67,13 @@ impl Core {
             .extend(database::zone_key_hashes(&keys)?);
         let store = Store::open(&directory.database()).await?;
         let last = ZoneWriter::last_commit(&directory.zone())?;
-        database::check_before_writing(&store, &keys, last, unix_now()).await?;
+        database::check_before_writing(&store, &keys, last.as_ref(), unix_now()).await?;
         let opened = database::open(&store, &keys, directory, &config).await?;
         let place = zone::Place {
             directory,
             config: &config,
         };
-        let (writer, applied) = zone::build(&store, place, keys, &opened, last, progress).await?;
+        let (writer, applied) = zone::open(&store, place, keys, &opened, last, progress).await?;
         let (publisher, publisher_task) = Publisher::spawn(writer, store.clone(), applied);
         let service = Service::new(store, publisher, trust, config.clone());
         Ok(Self {

@@ -1,6 +1,9 @@
-//! `zone rebuild`: the way out when the database is older than the zone that was published.
+//! `zone rebuild`: the way out when the database is older than the zone that was published, and when
+//! the zone on disk is damaged.
 
-use iot_dns_zone::{Ceiling, ZoneKeys, ZoneWriter, serial};
+use std::path::Path;
+
+use iot_dns_zone::{Ceiling, CommitRecord, StoreError, ZoneError, ZoneKeys, ZoneWriter, serial};
 
 use super::database::ksk_hash;
 use super::{Core, StartError};
@@ -9,15 +12,15 @@ use crate::config::Config;
 use crate::directory::Directory;
 use crate::store::{AcceptClock, AcceptKey, RaiseCeiling, RecordLoss, StartUp, Store};
 
-/// Accepts the database as the truth although the published zone is ahead of it or another's:
-/// the new zone starts above every serial that was published. Returns its serial.
+/// Accepts the database as the truth although the published zone is ahead of it, another's, or
+/// damaged: the new zone starts above every serial that was published. Returns its serial.
 ///
 /// # Errors
-/// [`StartError`]; the zone is as before then.
+/// [`StartError`]. Where the zone was gone by then, the next start builds it.
 pub async fn rebuild(directory: &Directory) -> Result<u32, StartError> {
     let lock = directory.lock()?;
     let config = Config::load(directory)?;
-    let last = ZoneWriter::last_commit(&directory.zone())?;
+    let last = last_commit_if_readable(&directory.zone())?;
     let store = Store::open(&directory.database()).await?;
     let now = unix_now();
     let new_database_id = crate::service::random_octets();
@@ -52,6 +55,29 @@ pub async fn rebuild(directory: &Directory) -> Result<u32, StartError> {
     let serial = core.serial();
     core.close().await;
     Ok(serial)
+}
+
+/// The last commit of the zone. Without one that can be read, what the database has promised bounds
+/// everything that was published.
+fn last_commit_if_readable(zone: &Path) -> Result<Option<CommitRecord>, ZoneError> {
+    use StoreError::{Damaged, OtherFormat, RedoDamaged, RedoGap, RedoMissing, SuperblockDamaged};
+    match ZoneWriter::last_commit(zone) {
+        Err(
+            error @ (ZoneError::Damaged { .. }
+            | ZoneError::Store(
+                Damaged { .. }
+                | OtherFormat
+                | RedoDamaged { .. }
+                | RedoGap { .. }
+                | RedoMissing { .. }
+                | SuperblockDamaged,
+            )),
+        ) => {
+            tracing::warn!(%error, "the last commit of the zone cannot be read");
+            Ok(None)
+        }
+        last => last,
+    }
 }
 
 /// Takes the present time as right although the database was last used long ago, or later.

@@ -1,6 +1,6 @@
-//! The zone at the start: the one on disk, or one that is built from the database.
+//! The zone at the start: the one on disk, ready at once, or one that is built from the database.
 
-use iot_dns_zone::{Ceiling, CommitRecord, Entry, Start, ZoneKeys, ZoneWriter};
+use iot_dns_zone::{Ceiling, CommitRecord, Entry, Opening, Start, ZoneKeys, ZoneWriter, serial};
 
 use super::StartError;
 use super::entries::Entries;
@@ -18,8 +18,9 @@ pub(super) struct Place<'a> {
     pub(super) config: &'a Config,
 }
 
-/// Signs the zone that the database wants, above every serial that was ever published.
-pub(super) async fn build(
+/// Opens the zone that the last process left, or builds the one that the database wants where there
+/// is none, or none of this kind. Returns the writer and the journal row that the zone includes.
+pub(super) async fn open(
     store: &Store,
     place: Place<'_>,
     keys: ZoneKeys,
@@ -27,42 +28,140 @@ pub(super) async fn build(
     last: Option<CommitRecord>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(ZoneWriter, u64), StartError> {
+    let bounds = Known::of(opened, last.as_ref());
+    let keys = if opened.zone_stale {
+        keys
+    } else {
+        match open_present(store, place, keys, opened, bounds).await? {
+            Found::Ready(writer) => {
+                let applied = writer.snapshot().applied();
+                return Ok((*writer, applied));
+            }
+            Found::Build(keys) => *keys,
+        }
+    };
+    build(store, place, keys, opened, bounds, progress).await
+}
+
+/// What is known of everything that was released before this start.
+#[derive(Clone, Copy)]
+struct Known {
+    serial: u32,
+    released_until: u32,
+}
+
+impl Known {
+    /// The commit record is exact when it is the one that the last process left. Otherwise the zone
+    /// may be an older copy, and the database's ceilings bound it; a zone that was kept fresh without
+    /// the database may be beyond them.
+    fn of(opened: &Opened, last: Option<&CommitRecord>) -> Self {
+        let ceilings = Self {
+            serial: opened.serial_ceiling,
+            released_until: opened.expiration_ceiling,
+        };
+        match last {
+            None => ceilings,
+            Some(last) if last.fencing_token.checked_add(1) == Some(opened.fencing_token) => Self {
+                serial: last.serial,
+                released_until: last.released_until,
+            },
+            Some(last) => Self {
+                serial: serial::later(ceilings.serial, last.serial),
+                released_until: match (ceilings.released_until, last.released_until) {
+                    (known, 0) => known,
+                    (0, known) => known,
+                    (one, other) => serial::later(one, other),
+                },
+            },
+        }
+    }
+}
+
+enum Found {
+    Ready(Box<ZoneWriter>),
+    Build(Box<ZoneKeys>),
+}
+
+async fn open_present(
+    store: &Store,
+    place: Place<'_>,
+    keys: ZoneKeys,
+    opened: &Opened,
+    known: Known,
+) -> Result<Found, StartError> {
+    let now = unix_now();
+    let start = promised(store, place, opened, known, opened.journal_head, now).await?;
+    let (path, zone) = (place.directory.zone(), &place.config.zone);
+    let opening = tokio::task::block_in_place(|| ZoneWriter::open(&path, zone, keys, start, now))?;
+    let mut writer = match opening {
+        Opening::Ready(writer) => writer,
+        Opening::Build { keys, reason } => {
+            tracing::info!(reason, "the zone is built from the database");
+            return Ok(Found::Build(keys));
+        }
+    };
+    let withdrawn = store.withdrawn_names(now).await?;
+    let released = withdrawn.iter().filter_map(|entry| {
+        let until = entry.released_until?;
+        Some((entry.device_id, entry.slot, until))
+    });
+    writer.remember_released(released, now);
+    let snapshot = writer.snapshot();
+    let (applied, serial) = (snapshot.applied(), snapshot.serial());
+    let released_until = known.released_until;
+    store
+        .commit(BoundUnrecorded {
+            applied,
+            released_until,
+        })
+        .await?;
+    let built = false;
+    store
+        .commit(RecordRebuilt {
+            applied,
+            serial,
+            at: now,
+            released_until,
+            built,
+        })
+        .await?;
+    Ok(Found::Ready(writer))
+}
+
+/// Signs the zone that the database wants, above every serial that was ever published.
+async fn build(
+    store: &Store,
+    place: Place<'_>,
+    keys: ZoneKeys,
+    opened: &Opened,
+    known: Known,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(ZoneWriter, u64), StartError> {
     // Certificates that ran out while nobody was here are withdrawn first.
     while store.commit(Expire { now: unix_now() }).await? > 0 {}
     let now = unix_now();
-    // The commit record is exact when it is the one that the last process left.
-    let exact = last.filter(|last| last.fencing_token + 1 == opened.fencing_token);
-    let released_until = exact.map_or(opened.expiration_ceiling, |last| last.released_until);
-    store.commit(BoundUnrecorded { released_until }).await?;
-    let projection = store.projection().await?;
-    let applied = projection.head();
-    let serial_above = exact.map_or(opened.serial_ceiling, |last| last.serial);
-    let ceiling = Ceiling::for_start(place.config.zone.profile, serial_above, now);
-    let Ceiling { serial, expiration } = ceiling;
+    let released_until = known.released_until;
+    let applied = u64::MAX;
     store
-        .commit(RaiseCeiling {
-            serial,
-            expiration,
-            now,
+        .commit(BoundUnrecorded {
+            applied,
+            released_until,
         })
         .await?;
-    let start = Start {
-        database_id: opened.database_id,
-        fencing_token: opened.fencing_token,
-        applied,
-        serial_above,
-        ceiling,
-        released_until,
-        lost_until: opened.lost_until,
-    };
-    let entries = Entries::read(projection);
-    let build = || -> Result<ZoneWriter, StartError> {
-        let entries = counted(entries, progress).collect::<Result<Vec<Entry>, _>>()?;
-        let zone = place.config.zone.clone();
-        let path = place.directory.zone();
-        Ok(ZoneWriter::build(&path, zone, keys, entries, start, now)?)
-    };
-    let writer = tokio::task::block_in_place(build)?;
+    let projection = store.projection().await?;
+    let applied = projection.head();
+    let start = promised(store, place, opened, known, applied, now).await?;
+    let entries = counted(Entries::read(projection), progress);
+    let (path, zone) = (place.directory.zone(), place.config.zone.clone());
+    let build = || ZoneWriter::build(&path, zone, keys, entries, start, now);
+    let mut writer = tokio::task::block_in_place(build)?;
+    for (entry, error) in writer.take_quarantined() {
+        let (device_id, slot) = (entry.device_id, entry.slot);
+        tracing::error!(
+            alarm = true, %device_id, %slot, %error,
+            "the gate refused a credential; it is not published"
+        );
+    }
     let serial = writer.snapshot().serial();
     store
         .commit(RecordRebuilt {
@@ -74,6 +173,35 @@ pub(super) async fn build(
         })
         .await?;
     Ok((writer, applied))
+}
+
+/// What a zone starts from, once the database has promised it room.
+async fn promised(
+    store: &Store,
+    place: Place<'_>,
+    opened: &Opened,
+    known: Known,
+    applied: u64,
+    now: u64,
+) -> Result<Start, StartError> {
+    let ceiling = Ceiling::for_start(place.config.zone.profile, known.serial, now);
+    let Ceiling { serial, expiration } = ceiling;
+    store
+        .commit(RaiseCeiling {
+            serial,
+            expiration,
+            now,
+        })
+        .await?;
+    Ok(Start {
+        database_id: opened.database_id,
+        fencing_token: opened.fencing_token,
+        applied,
+        serial_above: known.serial,
+        ceiling,
+        released_until: known.released_until,
+        lost_until: opened.lost_until,
+    })
 }
 
 /// The names as the zone takes them; every now and then, their number is told.

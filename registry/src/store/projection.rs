@@ -1,7 +1,10 @@
 //! The zone as the database wants it, read page by page at one instant.
 
+use std::path::Path;
+use std::time::Duration;
+
 use iot_identity::{DeviceId, Publication, Slot};
-use sqlx::sqlite::SqliteRow;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRow};
 use sqlx::{Sqlite, Transaction};
 
 use super::rows::{self, corrupt, sql_time};
@@ -10,6 +13,8 @@ use crate::lifecycle;
 
 /// Credentials in a page; more than a device can have, so that each page ends at least one device.
 const PAGE_ROWS: usize = 20_000;
+/// Longest wait for the lock of another process.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One name that the zone must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,16 +46,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn projection(&self) -> Result<Projection, StoreError> {
-        let mut transaction = self.readers().begin().await?;
-        let head: i64 = sqlx::query_scalar("SELECT journal_head FROM registry WHERE id = 1")
-            .fetch_one(&mut *transaction)
-            .await?;
-        Ok(Projection {
-            transaction,
-            head: u64::try_from(head).map_err(corrupt)?,
-            after: String::new(),
-            ended: false,
-        })
+        Projection::begin(self.readers()).await
     }
 
     /// The names that are not in the zone and of which a released signature may still be believed.
@@ -79,6 +75,32 @@ impl Store {
 }
 
 impl Projection {
+    /// Begins to read the database of a running registry, from another process; nothing is written.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn beside(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let one = SqlitePoolOptions::new().max_connections(1);
+        Self::begin(&one.connect_with(options).await?).await
+    }
+
+    async fn begin(readers: &SqlitePool) -> Result<Self, StoreError> {
+        let mut transaction = readers.begin().await?;
+        let head: i64 = sqlx::query_scalar("SELECT journal_head FROM registry WHERE id = 1")
+            .fetch_one(&mut *transaction)
+            .await?;
+        Ok(Self {
+            transaction,
+            head: u64::try_from(head).map_err(corrupt)?,
+            after: String::new(),
+            ended: false,
+        })
+    }
+
     /// The journal row that this reading includes, together with all before it.
     pub fn head(&self) -> u64 {
         self.head

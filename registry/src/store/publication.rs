@@ -134,10 +134,12 @@ async fn write_released(
     Ok(())
 }
 
-/// Before the zone is built anew: credentials whose withdrawal was published, or may have been,
-/// without being written down. What was released of them is known only by its bound.
+/// At a start: credentials whose withdrawal was published, or may have been, without being written
+/// down. What was released of them is known only by its bound.
 #[derive(Debug)]
 pub struct BoundUnrecorded {
+    /// Newest journal row that the zone includes.
+    pub applied: u64,
     /// No signature released before expires later.
     pub released_until: u32,
 }
@@ -151,17 +153,18 @@ impl Step for BoundUnrecorded {
             "UPDATE credential SET released_until = max(coalesce(released_until, 0), ?1)
              WHERE (device_id, slot) IN (
                  SELECT device_id, slot FROM journal
-                 WHERE published_serial IS NULL AND publication <> 'active')",
+                 WHERE published_serial IS NULL AND publication <> 'active' AND seq <= ?2)",
         )
         .bind(i64::from(self.released_until))
+        .bind(sql_time(self.applied))
         .execute(connection)
         .await?;
         Ok(())
     }
 }
 
-/// After a start: rows whose publication was not written down are in the zone now, and a zone that
-/// was built anew lacks nothing.
+/// After a start: rows whose publication was not written down are in the zone now, except those that
+/// the gate refused; a zone that was built anew lacks nothing.
 #[derive(Debug)]
 pub struct RecordRebuilt {
     /// Newest journal row in the new zone.
@@ -184,12 +187,13 @@ impl Step for RecordRebuilt {
         sqlx::query(
             "UPDATE journal SET published_serial = ?, published_at = ?, believed_until = ?,
                     quarantined = NULL
-             WHERE published_serial IS NULL AND seq <= ?",
+             WHERE published_serial IS NULL AND seq <= ? AND (? OR quarantined IS NULL)",
         )
         .bind(i64::from(self.serial))
         .bind(sql_time(self.at))
         .bind(i64::from(self.released_until))
         .bind(sql_time(self.applied))
+        .bind(self.built)
         .execute(&mut *connection)
         .await?;
         if self.built {

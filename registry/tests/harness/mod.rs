@@ -94,6 +94,40 @@ impl Registry {
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
+    /// Starts the program, which must open the DNS doors alone within 30 s; hands `look` the DNS
+    /// address, ends the program and returns what it said.
+    pub fn answers_only(&self, look: impl FnOnce(SocketAddr)) -> String {
+        let mut child = program()
+            .arg("--dir")
+            .arg(&self.dir)
+            .arg("serve")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut dns = None;
+        let mut opened = false;
+        for line in stdout.lines().map(Result::unwrap) {
+            if let Some(address) = line.strip_prefix("DNS  ") {
+                dns = address.parse().ok();
+            }
+            assert!(line != "ready", "it takes commands");
+            if line == "answering only" {
+                opened = true;
+                break;
+            }
+        }
+        if opened {
+            look(dns.unwrap());
+        }
+        let _ = child.kill();
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(opened, "it does not answer: {said}");
+        said
+    }
+
     /// Starts the program and waits until it is ready.
     pub fn serve(self) -> Serving {
         let mut child = program()

@@ -193,7 +193,9 @@ impl Inside {
             record_type => Some((record.owner, record_type, record.rdata)),
         };
         let reader = self.running.core.service.publisher().reader();
-        reader.snapshot().records().filter_map(content).collect()
+        let snapshot = reader.snapshot();
+        let records = snapshot.records().map(Result::unwrap);
+        records.filter_map(content).collect()
     }
 
     /// Records of one type at one owner name.

@@ -16,6 +16,8 @@ pub struct Entry {
     pub registration: Registration,
     /// What is known of the sponsor's hold.
     pub hold: Hold,
+    /// What is known of its deletion.
+    pub deletion: Deletion,
     /// Something was asked since the entry was last held to the registry.
     pub touched: bool,
 }
@@ -47,6 +49,17 @@ pub enum Hold {
     Unanswered,
 }
 
+/// What is known of a deletion, which is for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// It was never asked for.
+    No,
+    /// It was asked for, and no answer came.
+    Unanswered,
+    /// It was answered, or found done.
+    Done,
+}
+
 impl Entry {
     /// A device that is about to be asked for.
     pub fn new(device_id: DeviceId, csr: Vec<u8>, created_as: ClientTransactionId) -> Self {
@@ -56,6 +69,7 @@ impl Entry {
             created_as,
             registration: Registration::Unanswered,
             hold: Hold::Off,
+            deletion: Deletion::No,
             touched: true,
         }
     }
@@ -75,13 +89,22 @@ impl Entry {
 
     /// Whether everything that was asked was answered.
     pub fn is_settled(&self) -> bool {
-        self.is_acknowledged() && self.hold != Hold::Unanswered
+        self.is_acknowledged()
+            && self.hold != Hold::Unanswered
+            && self.deletion != Deletion::Unanswered
+    }
+
+    /// Whether it is known to be deleted.
+    pub fn is_deleted(&self) -> bool {
+        self.deletion == Deletion::Done
     }
 }
 
-/// What the DNS has to say of a credential with or without a hold.
-pub fn publication(fingerprint: Fingerprint, held: bool) -> Publication {
-    if held {
+/// What the DNS has to say of a credential whose device is in this state.
+pub fn publication(fingerprint: Fingerprint, held: bool, deleted: bool) -> Publication {
+    if deleted {
+        Publication::Absent
+    } else if held {
         Publication::Inactive
     } else {
         Publication::Active(fingerprint)

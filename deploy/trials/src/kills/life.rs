@@ -9,9 +9,10 @@ use anyhow::{Context, ensure};
 use iot_dns_zone::{Profile, serial};
 use iot_epp_api::BearerToken;
 use iot_registry::directory::Directory;
+use tokio::task::JoinHandle;
 
 use super::ledger::Entry;
-use super::program::{Serving, Starting};
+use super::program::{Point, Program, Serving, Starting};
 use super::recovery::{Witnesses, look_inside};
 use super::worker::{Killed, Worker};
 use crate::accounts::{self, OPERATORS};
@@ -22,8 +23,8 @@ use crate::report::{Counts, add, add_all};
 
 /// Clients that ask at the same time.
 const WORKERS: u32 = 4;
-/// Devices after which a directory is given up for a new one: a start signs every name, and a run
-/// is about kills.
+/// Devices after which a directory is given up for a new one: each kill asks the DNS about many of
+/// them, and a run is about kills.
 pub const DEVICES_MAX: usize = 1_500;
 /// Settled devices that are looked at again after a kill.
 const LOOKED_AT_AGAIN: u32 = 10;
@@ -31,6 +32,11 @@ const LOOKED_AT_AGAIN: u32 = 10;
 const LOAD_MILLIS: u32 = 500;
 /// Milliseconds of load before a kill right after the start, at most.
 const EARLY_MILLIS: u32 = 40;
+
+/// Time under load after which a point is held to be out of reach.
+const POINT_PATIENCE: Duration = Duration::from_secs(2);
+/// What the log says when a zone is not opened but signed anew.
+const BUILT: &str = "the zone is built from the database";
 
 /// When a process is killed.
 #[derive(Clone, Copy, Debug)]
@@ -50,11 +56,14 @@ const MOMENTS: [(u32, Moment); 3] = [
     (1, Moment::Starting),
 ];
 
+/// A client at work.
+type Load = JoinHandle<anyhow::Result<Worker>>;
+
 /// A directory and everybody who knows something about it.
 pub struct Life {
-    program: PathBuf,
+    program: Program,
+    ready_max: Duration,
     directory: Directory,
-    log: PathBuf,
     registry: BearerToken,
     tokens: Vec<BearerToken>,
     workers: Vec<Worker>,
@@ -74,14 +83,18 @@ impl Life {
     /// When the registry cannot be made or does not start.
     pub async fn begin(
         path: &Path,
-        program: &Path,
+        program: PathBuf,
+        ready_max: Duration,
         seed: u64,
         number: u64,
     ) -> anyhow::Result<Self> {
         let directory = accounts::initialise(&path.join("data"), Profile::Standard)?;
-        let log = path.join("serve.log");
+        let program = Program {
+            path: program,
+            log: path.join("serve.log"),
+        };
         let registry = accounts::registry_token(&directory)?;
-        let serving = Starting::spawn(program, &directory, &log)?.ready().await?;
+        let serving = Starting::spawn(&program, &directory, None)?.ready().await?;
         let client = accounts::client(&directory, serving.api, registry.clone())?;
         let tokens = accounts::make_operators(&client).await?;
         let stream = |worker: u32| number * 1_000 + u64::from(worker);
@@ -92,8 +105,8 @@ impl Life {
             Worker::new(ids, draws, format!("worker{worker}"))
         };
         let life = Self {
-            program: program.to_owned(),
-            log,
+            program,
+            ready_max,
             registry,
             tokens,
             workers: (0..WORKERS).map(worker).collect(),
@@ -124,7 +137,7 @@ impl Life {
             Moment::Starting => {
                 let usual = self.starts.iter().max().map_or(0, Duration::as_millis);
                 let millis = self.draws.below(u32::try_from(usual)?);
-                let starting = Starting::spawn(&self.program, &self.directory, &self.log)?;
+                let starting = Starting::spawn(&self.program, &self.directory, None)?;
                 tokio::time::sleep(Duration::from_millis(u64::from(millis))).await;
                 starting.kill()?;
                 add(&mut self.counts, "kills while starting", 1);
@@ -144,6 +157,46 @@ impl Life {
         Ok(())
     }
 
+    /// Starts the registry so that it is killed at a point, while it starts or under load, and then
+    /// an ordinary one, which is held to what was acknowledged. False when the point was out of
+    /// reach: then it was killed at some moment.
+    ///
+    /// # Errors
+    /// The first breach.
+    pub async fn kill_at(&mut self, point: Point) -> anyhow::Result<bool> {
+        for worker in &mut self.workers {
+            worker.prepare()?;
+        }
+        let starting = Starting::spawn(&self.program, &self.directory, Some(point))?;
+        let reached = match starting.ready_or_killed().await? {
+            None => {
+                add(&mut self.counts, "kills at a point while starting", 1);
+                true
+            }
+            Some(serving) => self.load_until(serving).await?,
+        };
+        let serving = self.start().await?;
+        self.settle(&serving, false).await?;
+        serving.kill()?;
+        Ok(reached)
+    }
+
+    async fn load_until(&mut self, mut serving: Serving) -> anyhow::Result<bool> {
+        self.note_start(serving.serial)?;
+        // From now on nobody has to answer.
+        let killed = Killed::default();
+        killed.store(true, Ordering::SeqCst);
+        let tasks = self.load(&serving, &killed)?;
+        let reached = serving.is_killed_within(POINT_PATIENCE).await?;
+        if reached {
+            add(&mut self.counts, "kills at a point under load", 1);
+        } else {
+            serving.kill()?;
+        }
+        self.gather(tasks).await?;
+        Ok(reached)
+    }
+
     /// Holds the registry to everything that was ever acknowledged, and looks into its database.
     ///
     /// # Errors
@@ -152,10 +205,13 @@ impl Life {
         let serving = self.start().await?;
         self.settle(&serving, true).await?;
         serving.kill()?;
+        let log = std::fs::read_to_string(&self.program.log)?;
+        let built = log.matches(BUILT).count();
+        ensure!(built == 1, "the zone was built {built} times");
         let entries = self.workers.iter().flat_map(|worker| &worker.entries);
         let entries: Vec<&Entry> = entries.collect();
         let (serial, voided) = look_inside(&self.directory, &entries).await?;
-        require_higher(serial, self.serial)?;
+        require_not_lower(serial, self.serial)?;
         add(&mut self.counts, "devices at the end", entries.len() as u64);
         add(
             &mut self.counts,
@@ -168,31 +224,51 @@ impl Life {
         Ok((self.counts, self.starts))
     }
 
-    /// Starts the registry; its serial is higher than every one before.
+    fn note_start(&mut self, serial: u32) -> anyhow::Result<()> {
+        require_not_lower(serial, self.serial)?;
+        self.serial = Some(serial);
+        Ok(())
+    }
+
+    /// Starts the registry on a zone that is there.
     async fn start(&mut self) -> anyhow::Result<Serving> {
-        let starting = Starting::spawn(&self.program, &self.directory, &self.log)?;
+        let starting = Starting::spawn(&self.program, &self.directory, None)?;
         let serving = starting.ready().await?;
-        require_higher(serving.serial, self.serial)?;
-        self.serial = Some(serving.serial);
+        self.note_start(serving.serial)?;
+        ensure!(
+            serving.took < self.ready_max,
+            "ready after {:?}",
+            serving.took
+        );
         self.starts.push(serving.took);
         Ok(serving)
     }
 
     async fn load_and_kill(&mut self, serving: Serving, millis_max: u32) -> anyhow::Result<()> {
         let killed = Killed::default();
-        let mut tasks = Vec::new();
-        for (number, worker) in self.workers.drain(..).enumerate() {
-            let token = self.tokens[number % OPERATORS.len()].clone();
-            let client = accounts::client(&self.directory, serving.api, token)?;
-            let killed = Arc::clone(&killed);
-            tasks.push(tokio::spawn(
-                async move { worker.load(&client, &killed).await },
-            ));
-        }
+        let tasks = self.load(&serving, &killed)?;
         let micros = u64::from(self.draws.below(millis_max * 1_000));
         tokio::time::sleep(Duration::from_micros(micros)).await;
         killed.store(true, Ordering::SeqCst);
         serving.kill()?;
+        self.gather(tasks).await
+    }
+
+    /// Sets the clients on a registry.
+    fn load(&mut self, serving: &Serving, killed: &Killed) -> anyhow::Result<Vec<Load>> {
+        let mut tasks = Vec::new();
+        for (number, worker) in self.workers.drain(..).enumerate() {
+            let token = self.tokens[number % OPERATORS.len()].clone();
+            let client = accounts::client(&self.directory, serving.api, token)?;
+            let killed = Arc::clone(killed);
+            tasks.push(tokio::spawn(
+                async move { worker.load(&client, &killed).await },
+            ));
+        }
+        Ok(tasks)
+    }
+
+    async fn gather(&mut self, tasks: Vec<Load>) -> anyhow::Result<()> {
         for (number, task) in tasks.into_iter().enumerate() {
             let worker = task.await?.with_context(|| format!("worker {number}"))?;
             if let Some(serial) = worker.serial {
@@ -223,20 +299,22 @@ impl Life {
                 }
             }
         }
-        // Every device that was asked for is registered now, so each has its one name.
+        // Every device that was asked for is registered now, so each has its one name, unless it was
+        // deleted.
         let device_names = accounts::check_zone(&registry).await?;
-        let devices = self.devices() as u64;
+        let entries = self.workers.iter().flat_map(|worker| &worker.entries);
+        let devices = entries.filter(|entry| !entry.is_deleted()).count() as u64;
         ensure!(
             device_names == devices,
-            "the zone has {device_names} device names, {devices} devices are known"
+            "the zone has {device_names} device names, {devices} devices are not deleted"
         );
         Ok(())
     }
 }
 
-fn require_higher(serial: u32, before: Option<u32>) -> anyhow::Result<()> {
+fn require_not_lower(serial: u32, before: Option<u32>) -> anyhow::Result<()> {
     ensure!(
-        before.is_none_or(|before| serial::is_after(serial, before)),
+        before.is_none_or(|before| serial == before || serial::is_after(serial, before)),
         "the serial went from {before:?} to {serial}"
     );
     Ok(())

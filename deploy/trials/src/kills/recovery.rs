@@ -7,7 +7,7 @@ use iot_registry::directory::Directory;
 use iot_registry::https_client::HttpsClient;
 use iot_registry::start::Core;
 
-use super::ledger::{Entry, Hold, Registration, publication};
+use super::ledger::{Deletion, Entry, Hold, Registration, publication};
 use super::worker::registration;
 use crate::accounts::device_info;
 use crate::names::Names;
@@ -61,10 +61,24 @@ impl Witnesses<'_> {
             Registration::Pending => add(counts, "pending registrations found", 1),
             Registration::Unanswered => add(counts, "unanswered registrations found whole", 1),
         }
+        let deleted = info.state == DeviceState::PendingDelete;
+        match entry.deletion {
+            Deletion::Unanswered => add(counts, "unanswered deletions settled", 1),
+            known => ensure!(
+                deleted == (known == Deletion::Done),
+                "acknowledged was deletion {known:?}: {info:?}"
+            ),
+        }
+        entry.deletion = if deleted {
+            Deletion::Done
+        } else {
+            Deletion::No
+        };
         let held = match info.state {
             DeviceState::Active => false,
             DeviceState::Inactive => true,
-            DeviceState::PendingDelete => bail!("nobody deleted it: {info:?}"),
+            // What holds a deleted device had is not shown.
+            DeviceState::PendingDelete => entry.hold == Hold::On,
         };
         match entry.hold {
             Hold::Unanswered => add(counts, "unanswered holds and releases settled", 1),
@@ -74,8 +88,8 @@ impl Witnesses<'_> {
             ),
         }
         entry.hold = if held { Hold::On } else { Hold::Off };
-        self.published(entry.device_id, slot, publication(fingerprint, held))
-            .await
+        let expected = publication(fingerprint, held, deleted);
+        self.published(entry.device_id, slot, expected).await
     }
 
     /// The device is not in the database: nothing of it may be anywhere.
@@ -121,8 +135,8 @@ impl Witnesses<'_> {
             1,
         );
         let held = entry.hold == Hold::On;
-        self.published(entry.device_id, slot, publication(fingerprint, held))
-            .await
+        let expected = publication(fingerprint, held, entry.is_deleted());
+        self.published(entry.device_id, slot, expected).await
     }
 
     /// The DNS says so of this slot, and nothing of those that were set aside before it.

@@ -1,4 +1,4 @@
-//! One client that registers and holds devices until the registry is killed under it.
+//! One client that registers, holds and deletes devices until the registry is killed under it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use iot_dns_zone::serial;
 use iot_epp_api::{Command, Reply, Response};
 use iot_registry::https_client::{HttpsClient, HttpsError};
 
-use super::ledger::{Entry, Hold, Registration};
+use super::ledger::{Deletion, Entry, Hold, Registration};
 use crate::accounts::{Transactions, certificate_request, fingerprint_of_pem};
 use crate::device_ids::DeviceIds;
 use crate::draws::Draws;
@@ -20,6 +20,8 @@ use crate::report::{Counts, add};
 const REQUESTS_READY: usize = 32;
 /// How many of a hundred commands are registrations, while more may be made.
 const REGISTRATIONS_PERCENT: u32 = 70;
+/// How many of a hundred of the other commands are deletions; the rest are holds and releases.
+const DELETIONS_PERCENT: u32 = 25;
 /// Pause of a client that has nothing to ask.
 const IDLE_PAUSE: Duration = Duration::from_millis(5);
 
@@ -66,7 +68,7 @@ impl Worker {
     }
 
     /// Asks without pause until the registry is gone: first for what got no answer, then for new
-    /// devices, at most as many as requests were prepared, and for holds.
+    /// devices, at most as many as requests were prepared, for holds and for deletions.
     ///
     /// # Errors
     /// An answer that breaks a promise; no answer from a registry that was not killed.
@@ -82,13 +84,16 @@ impl Worker {
         loop {
             let register = self.draws.chance(REGISTRATIONS_PERCENT);
             let request = if register { self.requests.pop() } else { None };
-            let alive = match (request, self.one_to_hold()) {
+            let alive = match (request, self.one_to_change()) {
                 (Some(csr), _) => {
                     let device_id = self.ids.next(&mut self.draws);
                     let created_as = self.transactions.new_id();
                     self.entries.push(Entry::new(device_id, csr, created_as));
                     self.register(self.entries.len() - 1, client, killed)
                         .await?
+                }
+                (None, Some(at)) if self.draws.chance(DELETIONS_PERCENT) => {
+                    self.delete(at, client, killed).await?
                 }
                 (None, Some(at)) => self.toggle_hold(at, client, killed).await?,
                 (None, None) => {
@@ -102,8 +107,8 @@ impl Worker {
         }
     }
 
-    fn one_to_hold(&mut self) -> Option<usize> {
-        let settled = |(_, entry): &(usize, &Entry)| entry.is_settled();
+    fn one_to_change(&mut self) -> Option<usize> {
+        let settled = |(_, entry): &(usize, &Entry)| entry.is_settled() && !entry.is_deleted();
         let places = self.entries.iter().enumerate().filter(settled);
         let places: Vec<usize> = places.map(|(at, _)| at).collect();
         self.draws.pick(&places).copied()
@@ -165,6 +170,35 @@ impl Worker {
             _ => "reactivations acknowledged",
         };
         add(&mut self.counts, name, 1);
+        Ok(true)
+    }
+
+    /// Deletes for ever; false when the registry is gone.
+    async fn delete(
+        &mut self,
+        at: usize,
+        client: &HttpsClient,
+        killed: &Killed,
+    ) -> anyhow::Result<bool> {
+        let transaction = self.transactions.new_id();
+        let entry = &mut self.entries[at];
+        let device_id = entry.device_id;
+        entry.touched = true;
+        entry.deletion = Deletion::Unanswered;
+        let command = Command::DeviceDelete { device_id };
+        let given = client.give_as(command, transaction).await;
+        let Some(response) = given_by(given, killed)? else {
+            add(&mut self.counts, "deletions without answer", 1);
+            return Ok(false);
+        };
+        let serial = match &response.outcome {
+            Ok(Reply::Changed { times, .. }) => Some(times.published_serial),
+            Ok(Reply::Pending { .. }) => None,
+            _ => bail!("deletion of {device_id}: {response:?}"),
+        };
+        entry.deletion = Deletion::Done;
+        self.learn(serial);
+        add(&mut self.counts, "deletions acknowledged", 1);
         Ok(true)
     }
 

@@ -2,11 +2,13 @@
 //! database's state.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use anyhow::{Context, bail, ensure};
 use iot_dns_zone::{Ceiling, Entry, Start, ZoneKeys, ZoneWriter};
+use iot_identity::PackedKey;
 use iot_registry::clock::unix_now;
 use iot_registry::directory::Directory;
 use iot_registry::start::Running;
@@ -96,7 +98,9 @@ pub async fn full_signing(
         publication: entry.publication,
         released_until: entry.released_until,
     });
-    let entries: Vec<Entry> = entries.collect();
+    let mut entries: Vec<Entry> = entries.collect();
+    entries.sort_unstable_by_key(|entry| PackedKey::new(entry.device_id, entry.slot));
+    let entries = entries.into_iter().map(Ok::<_, Infallible>);
     let config = running.core.config.zone.clone();
     let keys = ZoneKeys::load(&directory.zone())?;
     let start = Start {

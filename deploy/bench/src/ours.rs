@@ -1,0 +1,125 @@
+//! Our zone and our server as topics start them.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+use iot_dns_zone::Profile;
+
+use crate::peers::{Ports, Scratch, wait_until_it_answers};
+use crate::population::Population;
+use crate::processes::{Conversation, SERVER_CORE};
+use crate::zone_cache::Signed;
+use crate::zone_server::{Order, State};
+use crate::zone_signer::Signed as Signing;
+
+/// Fewer than this machine signs.
+const DEVICES_SIGNED_PER_SEC: u64 = 25_000;
+
+/// Our server.
+pub(crate) struct Ours {
+    pub(crate) conversation: Conversation,
+    pub(crate) ports: Ports,
+}
+
+impl Ours {
+    pub(crate) fn order(&mut self, order: &Order) -> anyhow::Result<State> {
+        let line = self.conversation.ask(&serde_json::to_string(order)?)?;
+        serde_json::from_str(&line).context(line)
+    }
+}
+
+/// How our server is started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Service<'a> {
+    pub(crate) population: Population,
+    pub(crate) profile: Profile,
+    /// Directory with the certificate, when TLS is served.
+    pub(crate) tls_directory: Option<&'a Path>,
+    pub(crate) cores: &'a str,
+    pub(crate) resign: bool,
+}
+
+/// How long ago a fleet has to be signed so that it is not yet half an interval old when the signing
+/// of today is done, and soon afterwards: from then on re-signing is in its stride.
+pub(crate) fn secs_before_half_interval(devices: u64, profile: Profile) -> u64 {
+    let signing_secs = 20 + devices / DEVICES_SIGNED_PER_SEC;
+    (u64::from(profile.resign_after_secs()) / 2).saturating_sub(signing_secs)
+}
+
+/// Signs a fleet on all cores, in a process of its own.
+pub(crate) fn sign(
+    directory: &Path,
+    population: Population,
+    profile: Profile,
+    secs_ago: u64,
+    master: Option<&Path>,
+) -> anyhow::Result<Signing> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command
+        .arg("sign-zone")
+        .arg(format!("--directory={}", directory.display()))
+        .arg(format!("--devices={}", population.devices))
+        .arg(format!("--ids={}", population.ids.word()))
+        .arg(format!("--profile={profile}"))
+        .arg(format!("--secs-ago={secs_ago}"));
+    if let Some(master) = master {
+        command.arg(format!("--master={}", master.display()));
+    }
+    let output = command.output()?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "signing: {}", error.trim());
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// Starts our server over a signed zone.
+pub(crate) fn serve(name: &str, directory: &Path, service: Service<'_>) -> anyhow::Result<Ours> {
+    let ports = Ports::free()?;
+    let mut arguments = vec![
+        "serve-zone".to_owned(),
+        format!("--directory={}", directory.display()),
+        format!("--devices={}", service.population.devices),
+        format!("--ids={}", service.population.ids.word()),
+        format!("--profile={}", service.profile),
+        format!("--dns={}", ports.dns),
+    ];
+    if let Some(tls) = service.tls_directory {
+        arguments.push(format!("--dot={}", ports.dot));
+        arguments.push(format!("--tls-directory={}", tls.display()));
+    }
+    if service.resign {
+        arguments.push("--resign".to_owned());
+    }
+    let (mut conversation, _) = Conversation::start(name, service.cores, &arguments)?;
+    wait_until_it_answers(&mut conversation.process, ports.dns)?;
+    Ok(Ours {
+        conversation,
+        ports,
+    })
+}
+
+/// Serves a signed fleet from the server's core, over every transport.
+pub(crate) fn serve_ours(
+    name: &str,
+    population: Population,
+    scratch: &Scratch,
+    master: Option<&str>,
+) -> anyhow::Result<Ours> {
+    let directory = scratch.path().join(name);
+    let master = master.map(|file| scratch.path().join(file));
+    let profile = Profile::Fleet;
+    let fleet = Signed {
+        population,
+        profile,
+        expired: false,
+    };
+    fleet.copy(&directory, master.as_deref())?;
+    let service = Service {
+        population,
+        profile,
+        tls_directory: Some(scratch.path()),
+        cores: SERVER_CORE,
+        resign: false,
+    };
+    serve(name, &directory, service)
+}

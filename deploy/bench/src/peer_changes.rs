@@ -1,0 +1,266 @@
+//! Changes of a device in the peers: a dynamic update (RFC 2136) in a zone that they sign
+//! themselves, and the time until the answer shows it.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use iot_dns_zone::Profile;
+use iot_identity::{
+    CertRecord, InactiveText, OwnerName, Slot, TYPE_CERT, TYPE_TLSA, TYPE_TXT, TlsaRecord,
+};
+
+use crate::peers::{Peer, Peers, Ports, Running, Scratch, answers_within};
+use crate::population::{Population, mixed};
+use crate::processes::Process;
+use crate::queries::{APEX, probe, push_query};
+use crate::rounds::median;
+use crate::zone;
+
+/// Every core, as for ours.
+const ALL_CORES: &str = "0-63";
+/// How long a peer may take to sign the zone, and to show a change.
+const SIGNING_PATIENCE: Duration = Duration::from_secs(1200);
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Pause between changes: they come one by one.
+const PAUSE: Duration = Duration::from_millis(10);
+/// The apex does not change its serial for so long when a zone is signed whole.
+const QUIET: Duration = Duration::from_secs(10);
+/// Type, class and opcode numbers of RFC 1035 and RFC 2136.
+const TYPE_SOA: u16 = 6;
+const TYPE_RRSIG: u16 = 46;
+const CLASS_IN: u16 = 1;
+const CLASS_ANY: u16 = 255;
+const OPCODE_UPDATE: u8 = 5 << 3;
+
+/// Median time from sending an update to the first answer with the new state, milliseconds.
+pub(crate) fn median_ms(
+    peers: &Peers,
+    peer: Peer,
+    scratch: &Scratch,
+    population: Population,
+    changes: u64,
+) -> anyhow::Result<f64> {
+    zone::write_unsigned(
+        population,
+        Profile::Standard,
+        &scratch.path().join("unsigned.db"),
+    )?;
+    let mut running = serve(peers, peer, scratch)?;
+    wait_until_signed(&mut running, population)?;
+    let mut times_ms = Vec::with_capacity(changes as usize);
+    for turn in 0..changes {
+        let number = mixed(turn / 2) % population.devices;
+        let active = turn % 2 == 1;
+        let name = OwnerName::new(Slot::FIRST, population.device(number), &zone::apex()).wire();
+        let update = update(&name, number, active);
+        let begin = Instant::now();
+        // What the peer says of the update is seen in what it answers.
+        let reply = probe(running.ports.dns, &update, PATIENCE).context("update")?;
+        ensure!(reply[3] & 0x0f == 0, "update refused: {}", reply[3] & 0x0f);
+        wait_until_seen(&running, &name, active)?;
+        times_ms.push(begin.elapsed().as_secs_f64() * 1e3);
+        std::thread::sleep(PAUSE);
+    }
+    Ok(median(times_ms))
+}
+
+fn wait_until_seen(running: &Running, name: &[u8], active: bool) -> anyhow::Result<()> {
+    let mut query = Vec::new();
+    push_query(&mut query, name, TYPE_CERT, false);
+    let begin = Instant::now();
+    loop {
+        let answer = probe(running.ports.dns, &query, PATIENCE)?;
+        if answer[3] & 0x0f == 0 && (answer[7] > 0) == active {
+            return Ok(());
+        }
+        ensure!(begin.elapsed() < PATIENCE, "a change was not visible");
+    }
+}
+
+/// Until devices are signed and the serial stands still.
+fn wait_until_signed(running: &mut Running, population: Population) -> anyhow::Result<()> {
+    let begin = Instant::now();
+    let apex = zone::apex();
+    let mut soa = Vec::new();
+    push_query(&mut soa, apex.wire(), TYPE_SOA, false);
+    let mut signed = 0;
+    let mut quiet_since = Instant::now();
+    let mut last = Vec::new();
+    while signed < population.devices.min(100) || quiet_since.elapsed() < QUIET {
+        running.process.check_running()?;
+        ensure!(begin.elapsed() < SIGNING_PATIENCE, "the zone is not signed");
+        std::thread::sleep(Duration::from_millis(500));
+        signed = 0;
+        while signed < population.devices.min(100) {
+            let device = population.device(mixed(signed) % population.devices);
+            let name = OwnerName::new(Slot::FIRST, device, &apex).wire();
+            let mut query = Vec::new();
+            push_query(&mut query, &name, TYPE_CERT, false);
+            let answer = probe(running.ports.dns, &query, PATIENCE);
+            if !answer.is_ok_and(|answer| has_signature(&answer)) {
+                break;
+            }
+            signed += 1;
+        }
+        // Every step of signing changes the SOA's serial, and with it the signature.
+        let present = probe(running.ports.dns, &soa, PATIENCE).unwrap_or_default();
+        if present != last {
+            (last, quiet_since) = (present, Instant::now());
+        }
+    }
+    Ok(())
+}
+
+/// Two records in the answer, the type of an RRSIG somewhere in the octets behind the question.
+fn has_signature(answer: &[u8]) -> bool {
+    let wanted = [TYPE_RRSIG.to_be_bytes(), CLASS_IN.to_be_bytes()].concat();
+    answer[7] >= 2 && answer.windows(4).any(|octets| octets == wanted)
+}
+
+/// An update (RFC 2136 §2) that withdraws a device, or gives it back.
+fn update(name: &[u8], number: u64, active: bool) -> Vec<u8> {
+    let fingerprint = Population::fingerprint(number);
+    let mut message = vec![0, 0, OPCODE_UPDATE, 0, 0, 1, 0, 0, 0, 3, 0, 0];
+    message.extend(zone::apex().wire());
+    message.extend([TYPE_SOA.to_be_bytes(), CLASS_IN.to_be_bytes()].concat());
+    let mut push = |record_type: u16, rdata: Option<&[u8]>| {
+        // An RRset is deleted by class ANY, TTL 0 and no RDATA (RFC 2136 §2.5.2).
+        let class = if rdata.is_some() { CLASS_IN } else { CLASS_ANY };
+        let ttl_secs = rdata.map_or(0, |_| Profile::Standard.ttl_secs());
+        let rdata = rdata.unwrap_or_default();
+        message.extend(name);
+        message.extend([record_type.to_be_bytes(), class.to_be_bytes()].concat());
+        message.extend(ttl_secs.to_be_bytes());
+        message.extend((rdata.len() as u16).to_be_bytes());
+        message.extend(rdata);
+    };
+    if active {
+        push(TYPE_TXT, None);
+        push(TYPE_CERT, Some(&CertRecord { fingerprint }.rdata()));
+        push(TYPE_TLSA, Some(&TlsaRecord { fingerprint }.rdata()));
+    } else {
+        push(TYPE_CERT, None);
+        push(TYPE_TLSA, None);
+        push(TYPE_TXT, Some(&InactiveText.rdata()));
+    }
+    message
+}
+
+/// Starts a peer that signs the zone itself and takes updates.
+fn serve(peers: &Peers, peer: Peer, scratch: &Scratch) -> anyhow::Result<Running> {
+    let word = format!("{}-updates", peer.word());
+    let outside = scratch.path().join(&word);
+    fs::create_dir_all(outside.join("run"))?;
+    let inside = scratch.inside(&word);
+    fs::rename(scratch.path().join("unsigned.db"), outside.join("zone.db"))?;
+    let ports = Ports::free()?;
+    fs::write(
+        outside.join("server.conf"),
+        configuration(peer, &inside, ports),
+    )?;
+    let file = format!("{inside}/server.conf");
+    let (program, arguments) = match peer {
+        Peer::Bind => peers.command("named", &["-4", "-g", "-u", "root", "-c", &file]),
+        _ => peers.command("knotd", &["-c", &file]),
+    };
+    let log = fs::File::create(outside.join("log"))?;
+    let mut process = Process::start(
+        peer.word(),
+        ALL_CORES,
+        OsStr::new(&program),
+        &arguments,
+        |command| {
+            command
+                .stdin(Stdio::null())
+                .stdout(log.try_clone().map_or_else(|_| Stdio::null(), Stdio::from))
+                .stderr(Stdio::from(log));
+        },
+    )?;
+    answers_within(&mut process, ports.dns, SIGNING_PATIENCE)
+        .with_context(|| fs::read_to_string(outside.join("log")).unwrap_or_default())?;
+    Ok(Running { process, ports })
+}
+
+/// ECDSA P-256, NSEC, everything on both cores: what makes them comparable with ours.
+fn configuration(peer: Peer, directory: &str, at: Ports) -> String {
+    let (ip, port) = (at.dns.ip(), at.dns.port());
+    match peer {
+        Peer::Bind => format!(
+            "dnssec-policy here {{ keys {{ ksk lifetime unlimited algorithm ecdsap256sha256; \
+             zsk lifetime unlimited algorithm ecdsap256sha256; }}; }};
+options {{
+    directory \"{directory}\";
+    key-directory \"{directory}/run\";
+    listen-on port {port} {{ {ip}; }};
+    listen-on-v6 {{ none; }};
+    pid-file none;
+    session-keyfile none;
+    managed-keys-directory \"{directory}/run\";
+    recursion no;
+    minimal-responses yes;
+    dnssec-validation no;
+    querylog no;
+    notify no;
+}};
+controls {{ }};
+zone \"{APEX}\" {{ type primary; file \"{directory}/zone.db\"; check-names ignore;
+    dnssec-policy here; inline-signing no; sig-signing-nodes 10000; sig-signing-signatures 10000;
+    allow-update {{ {ip}; }}; }};
+"
+        ),
+        _ => format!(
+            "server:
+    rundir: {directory}/run
+    listen: {ip}@{port}
+    background-workers: 2
+database:
+    storage: {directory}/run
+    journal-db-max-size: 8G
+log:
+  - target: stderr
+    any: error
+acl:
+  - id: updates
+    address: {ip}
+    action: update
+policy:
+  - id: here
+    algorithm: ecdsap256sha256
+    signing-threads: 2
+    cds-cdnskey-publish: none
+template:
+  - id: default
+    storage: {directory}
+    zonefile-sync: -1
+    zonefile-load: whole
+    journal-content: changes
+    semantic-checks: off
+    dnssec-signing: on
+    dnssec-policy: here
+    acl: updates
+zone:
+  - domain: {APEX}
+    file: {directory}/zone.db
+"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_update_withdraws_with_three_operations() {
+        let name = b"\x01a\x00";
+        let message = update(name, 7, false);
+        assert_eq!(&message[..12], &[0, 0, 0x28, 0, 0, 1, 0, 0, 0, 3, 0, 0]);
+        let zone_octets = zone::apex().wire().len() + 4;
+        let first = &message[12 + zone_octets..];
+        // CERT, class ANY, TTL 0, no RDATA.
+        assert_eq!(&first[..13], b"\x01a\x00\x00\x25\x00\xff\0\0\0\0\0\0");
+    }
+}

@@ -1,0 +1,292 @@
+//! The topic `udp`: CPU time of an answer, beside the peers and beside floors that look nothing up.
+
+use anyhow::Context;
+
+use crate::certificate;
+use crate::comparison::{compare, in_words};
+use crate::dnsperf;
+use crate::figure::Figure;
+use crate::machine;
+use crate::ours::{Ours, serve_ours};
+use crate::peers::{Peer, Peers, Ports, Running, Scratch};
+use crate::population::{Ids, Population};
+use crate::processes::{CLIENT_CORE, Conversation, Process, SERVER_CORE};
+use crate::queries::Asked;
+use crate::rounds::{self, Series, of};
+use crate::udp_client::Order;
+
+/// How much of everything.
+struct Scale {
+    devices: u64,
+    /// The larger fleet of ours alone; none in a quick run.
+    many_devices: Option<u64>,
+    queries: u64,
+    rounds: usize,
+    secs: f64,
+    peers: &'static [Peer],
+}
+
+impl Scale {
+    fn new(quick: bool) -> Self {
+        if quick {
+            Self {
+                devices: 100_000,
+                many_devices: None,
+                queries: 100_000,
+                rounds: 3,
+                secs: 0.4,
+                peers: &[Peer::Knot],
+            }
+        } else {
+            Self {
+                devices: 1_000_000,
+                many_devices: Some(10_000_000),
+                queries: 1_000_000,
+                rounds: 9,
+                secs: 2.0,
+                peers: &Peer::ALL,
+            }
+        }
+    }
+}
+
+pub(crate) fn measure(run: &crate::Scale) -> anyhow::Result<Vec<Figure>> {
+    let scale = Scale::new(run.quick);
+    let peers = Peers::find()?;
+    machine::note_peers(peers.versions());
+    let scratch = peers.scratch()?;
+    certificate::make(scratch.path())?;
+    let random = Population {
+        ids: Ids::Random,
+        devices: scale.devices,
+    };
+    let ours = serve_ours("ours", random, &scratch, Some("zone.db"))?;
+    let measured_peers = if run.has("peers") { scale.peers } else { &[] };
+    let servers = measured_peers
+        .iter()
+        .map(|peer| Ok((*peer, peers.serve(*peer, &scratch, Ports::free()?)?)))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let mut clients = vec![client(random, scale.queries)?];
+    let mut figures = Vec::new();
+    if run.has("peers") {
+        figures.extend(beside_peers(
+            &scale,
+            random,
+            &peers,
+            &ours,
+            &servers,
+            &mut clients,
+        )?);
+        figures.extend(with_dnsperf(
+            &scale, random, &peers, &scratch, &ours, &servers,
+        )?);
+    }
+    drop(servers);
+    if run.has("ours") {
+        figures.extend(among_ours(&scale, random, &scratch, &ours, clients)?);
+    }
+    figures.push(machine::fdatasync()?);
+    Ok(figures)
+}
+
+fn client(population: Population, queries: u64) -> anyhow::Result<Conversation> {
+    let arguments = [
+        "ask-udp".to_owned(),
+        format!("--devices={}", population.devices),
+        format!("--ids={}", population.ids.word()),
+        format!("--queries={queries}"),
+    ];
+    Ok(Conversation::start("client", CLIENT_CORE, &arguments)?.0)
+}
+
+fn floor(ports: Ports, octets: (f64, f64), extra: &[String]) -> anyhow::Result<Conversation> {
+    let mut arguments = vec![
+        "floor-udp".to_owned(),
+        format!("--listen={}", ports.dns),
+        format!("--present-octets={}", octets.0.round()),
+        format!("--absent-octets={}", octets.1.round()),
+    ];
+    arguments.extend_from_slice(extra);
+    Ok(Conversation::start("floor", SERVER_CORE, &arguments)?.0)
+}
+
+fn order(ports: Ports, asked: Asked, secs: f64, unchecked: bool) -> Order {
+    Order {
+        to: ports.dns,
+        asked,
+        secs,
+        unchecked,
+    }
+}
+
+fn series<'a>(
+    server: &str,
+    process: &'a Process,
+    ports: Ports,
+    client: usize,
+    asked: Asked,
+    secs: f64,
+) -> Series<'a, Order> {
+    Series {
+        server: server.to_owned(),
+        asked,
+        process,
+        client,
+        order: order(ports, asked, secs, server == "floor"),
+    }
+}
+
+/// Ours, the peers and the floors in the same rounds.
+fn beside_peers(
+    scale: &Scale,
+    population: Population,
+    peers: &Peers,
+    ours: &Ours,
+    servers: &[(Peer, Running)],
+    clients: &mut [Conversation],
+) -> anyhow::Result<Vec<Figure>> {
+    // How long our answers are: floors send as much.
+    let mut lengths = [0.0; 2];
+    for (length, asked) in lengths.iter_mut().zip(Asked::ALL) {
+        let one = [series(
+            "ours",
+            &ours.conversation.process,
+            ours.ports,
+            0,
+            asked,
+            0.1,
+        )];
+        *length = rounds::measure(clients, &one, 1)?[0].answer_octets;
+    }
+    let octets = (lengths[0], lengths[1]);
+    let (echo_at, denial_at, hash_at) = (Ports::free()?, Ports::free()?, Ports::free()?);
+    let echo = floor(echo_at, octets, &[])?;
+    let denial = floor(denial_at, octets, &["--denies".to_owned()])?;
+    let hash_arguments = [
+        format!("--devices={}", population.devices),
+        format!("--ids={}", population.ids.word()),
+    ];
+    let hash = floor(hash_at, octets, &hash_arguments)?;
+    let mut all = Vec::new();
+    for asked in Asked::ALL {
+        let mut add = |server: &str, process, ports| {
+            all.push(series(server, process, ports, 0, asked, scale.secs));
+        };
+        add("ours", &ours.conversation.process, ours.ports);
+        for (peer, running) in servers {
+            add(peer.word(), &running.process, running.ports);
+        }
+        match asked {
+            Asked::Present => add("floor", &echo.process, echo_at),
+            Asked::Nxdomain => add("floor", &denial.process, denial_at),
+            Asked::Mix => {}
+        }
+        add("hash_floor", &hash.process, hash_at);
+    }
+    let measured = rounds::measure(clients, &all, scale.rounds)?;
+    compare("udp", &measured, peers, scale.devices)
+}
+
+/// The same servers asked by dnsperf, which sends evenly instead of in bursts.
+fn with_dnsperf(
+    scale: &Scale,
+    population: Population,
+    peers: &Peers,
+    scratch: &Scratch,
+    ours: &Ours,
+    servers: &[(Peer, Running)],
+) -> anyhow::Result<Vec<Figure>> {
+    let file = "queries";
+    let queries = scale.queries.min(200_000);
+    dnsperf::write_queries(&scratch.path().join(file), &population, queries)?;
+    let mut targets = vec![("ours", &ours.conversation.process, ours.ports)];
+    if let Some((_, knot)) = servers.iter().find(|(peer, _)| *peer == Peer::Knot) {
+        targets.push(("knot", &knot.process, knot.ports));
+    }
+    let mut figures = Vec::new();
+    let mut cpu_us = Vec::new();
+    for (server, process, ports) in targets {
+        let rounds = if scale.rounds > 3 { 5 } else { 1 };
+        let one = dnsperf::cpu_us(
+            peers,
+            process,
+            ports.dns,
+            &scratch.inside(file),
+            rounds,
+            scale.secs,
+        )
+        .with_context(|| format!("dnsperf against {server}"))?;
+        cpu_us.push(one);
+        let id = format!("udp_present_cpu_us_dnsperf_{server}");
+        figures.push(
+            Figure::new(id, one, "us", in_words(scale.devices)).beside(peers.named("dnsperf")),
+        );
+    }
+    if let [ours, knot] = cpu_us[..] {
+        let id = "udp_present_cpu_vs_knot_dnsperf";
+        let figure = Figure::new(id, ours / knot, "ratio", in_words(scale.devices));
+        figures.push(figure.beside(peers.named("knot")));
+    }
+    Ok(figures)
+}
+
+/// Ours against ours: clustered ids, and many more devices.
+fn among_ours(
+    scale: &Scale,
+    random: Population,
+    scratch: &Scratch,
+    ours: &Ours,
+    mut clients: Vec<Conversation>,
+) -> anyhow::Result<Vec<Figure>> {
+    let mut others = vec![(
+        "clustered",
+        Population {
+            ids: Ids::Clustered,
+            ..random
+        },
+    )];
+    if let Some(devices) = scale.many_devices {
+        others.push(("many", Population { devices, ..random }));
+    }
+    let mut running = Vec::new();
+    for (name, population) in &others {
+        running.push(serve_ours(name, *population, scratch, None)?);
+        clients.push(client(*population, scale.queries)?);
+    }
+    let mut all = Vec::new();
+    for asked in [Asked::Present, Asked::Nxdomain] {
+        let process = &ours.conversation.process;
+        all.push(series("ours", process, ours.ports, 0, asked, scale.secs));
+        for (at, (name, _)) in others.iter().enumerate() {
+            let other = &running[at];
+            let process = &other.conversation.process;
+            all.push(series(
+                name,
+                process,
+                other.ports,
+                at + 1,
+                asked,
+                scale.secs,
+            ));
+        }
+    }
+    let measured = rounds::measure(&mut clients, &all, scale.rounds)?;
+    let mut figures = Vec::new();
+    for asked in [Asked::Present, Asked::Nxdomain] {
+        let base = of(&measured, "ours", asked)?.cpu_us;
+        for (name, population) in &others {
+            let id = match *name {
+                "many" => format!("udp_{}_cpu_10m_vs_1m", asked.word()),
+                _ => format!("udp_{}_cpu_clustered_vs_random", asked.word()),
+            };
+            let value = of(&measured, name, asked)?.cpu_us / base;
+            figures.push(Figure::new(
+                id,
+                value,
+                "ratio",
+                in_words(population.devices),
+            ));
+        }
+    }
+    Ok(figures)
+}

@@ -1,0 +1,167 @@
+//! Playing one sequence.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use iot_dns_zone::ZoneKeys;
+use iot_registry::clock::unix_now;
+use tempfile::TempDir;
+
+use super::history::History;
+use super::steps::{Plan, State, Step, follow, plan};
+use super::zone::Zone;
+use crate::lanes::Lane;
+use crate::operations::judges;
+use crate::report::{Counts, add};
+use crate::zone_text::ZoneText;
+
+/// One sequence in so many is judged by dnssec-verify and kzonecheck too.
+const JUDGED_EVERY: u32 = 50;
+
+/// One thread's directory, keys and counts.
+pub(super) struct Sequences {
+    seed: u64,
+    scratch: TempDir,
+    counts: Counts,
+}
+
+impl Lane for Sequences {
+    fn begin(seed: u64) -> anyhow::Result<Self> {
+        let scratch = tempfile::tempdir()?;
+        ZoneKeys::generate()?.save(scratch.path())?;
+        Ok(Self {
+            seed,
+            scratch,
+            counts: Counts::new(),
+        })
+    }
+
+    /// Plays the sequence with this number.
+    fn play(&mut self, number: u32) -> anyhow::Result<()> {
+        let judged = number.is_multiple_of(JUDGED_EVERY);
+        let plan = plan(self.seed, number);
+        let directory = tempfile::tempdir_in(self.scratch.path())?;
+        let keys = ZoneKeys::load(self.scratch.path())?;
+        // The clock ends now, when the outside judges look.
+        let mut now = unix_now() - plan.steps.iter().map(Step::secs).sum::<u64>();
+        let mut state = plan.start.clone();
+        let zone = Zone::build(directory.path(), keys, plan.profile, &state, now)?;
+        let history = History::begin(zone.records()?)?;
+        let mut playing = Playing {
+            zone,
+            history,
+            keys: self.scratch.path().to_owned(),
+            counts: &mut self.counts,
+        };
+        for (at, step) in plan.steps.iter().enumerate() {
+            let played = playing.step(step, &mut state, &mut now);
+            played.with_context(|| format!("step {at}: {step:?}"))?;
+        }
+        playing.end(&plan, &state, now, self.scratch.path(), judged)?;
+        add(&mut self.counts, "sequences", 1);
+        Ok(())
+    }
+
+    fn counts(self) -> Counts {
+        self.counts
+    }
+}
+
+struct Playing<'a> {
+    zone: Zone,
+    history: History,
+    /// Where the keys are.
+    keys: PathBuf,
+    counts: &'a mut Counts,
+}
+
+impl Playing<'_> {
+    fn step(&mut self, step: &Step, state: &mut State, now: &mut u64) -> anyhow::Result<()> {
+        match step {
+            Step::Apply(changes) => {
+                let applied = self.zone.apply(changes, *now)?;
+                self.history.hold_bounds(&applied, *now)?;
+                self.history.release_batch(self.zone.records()?, changes)?;
+                for change in changes {
+                    follow(state, change);
+                }
+                let (found, expected) = (self.zone.device_names()?, state.len() as u64);
+                ensure!(found == expected, "{found} device names, not {expected}");
+                add(self.counts, "batches", 1);
+                add(self.counts, "changes", changes.len() as u64);
+            }
+            Step::Work { secs } => {
+                *now += secs;
+                let signatures = self.zone.work(*now)?;
+                self.history.release(self.zone.records()?)?;
+                add(self.counts, "signatures made again", signatures as u64);
+            }
+            Step::Sleep { secs } => {
+                *now += secs;
+                let signatures = self.zone.catch_up(*now)?;
+                self.history.release(self.zone.records()?)?;
+                add(self.counts, "signatures made again", signatures);
+                add(self.counts, "times that everything had expired", 1);
+            }
+            Step::Back { secs } => *now -= secs,
+            Step::OpenAgain => {
+                let before = self.zone.records()?;
+                self.zone.open_again(ZoneKeys::load(&self.keys)?, *now)?;
+                ensure!(
+                    self.zone.records()? == before,
+                    "opened again, the zone is another one"
+                );
+                add(self.counts, "zones opened again", 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// The zone has to be the one that a full signing makes, in the eyes of all judges.
+    fn end(
+        &mut self,
+        plan: &Plan,
+        state: &State,
+        now: u64,
+        scratch: &Path,
+        judged: bool,
+    ) -> anyhow::Result<()> {
+        let signatures = self.zone.catch_up(now)?;
+        add(self.counts, "signatures made again", signatures);
+        let directory = tempfile::tempdir_in(scratch)?;
+        let keys = ZoneKeys::load(scratch)?;
+        let full = Zone::build(directory.path(), keys, plan.profile, state, now)?.text()?;
+        let text = self.zone.text()?;
+        let (zone, full) = (ZoneText::parse(&text)?, ZoneText::parse(&full)?);
+        judges::equal(&zone, &full)?;
+        let findings = self.zone.findings(state, now)?;
+        ensure!(findings.is_empty(), "own check: {findings:?}");
+        add(
+            self.counts,
+            "signatures verified",
+            zone.signatures()?.len() as u64,
+        );
+        if judged {
+            let file = directory.path().join("dump.zone");
+            std::fs::write(&file, &text)?;
+            if judges::outside(&file, &zone)?.is_some() {
+                add(
+                    self.counts,
+                    "zones judged by dnssec-verify and kzonecheck",
+                    1,
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Step {
+    /// Seconds that pass, as far as the clock goes forward.
+    fn secs(&self) -> u64 {
+        match self {
+            Self::Work { secs } | Self::Sleep { secs } => *secs,
+            Self::Apply(_) | Self::Back { .. } | Self::OpenAgain => 0,
+        }
+    }
+}

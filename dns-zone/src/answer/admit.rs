@@ -1,0 +1,69 @@
+//! Everything about a query that does not depend on the zone's content, and what is said instead of
+//! an answer.
+
+use crate::query::{Query, Question};
+use crate::record_type::{TYPE_AXFR, TYPE_IXFR, TYPE_NXNAME, TYPE_OPT, TYPE_TKEY, TYPE_TSIG};
+use crate::response::{ExtendedError, Response, ResponseCode};
+
+const CLASS_IN: u16 = 1;
+const OPCODE_QUERY: u8 = 0;
+const OPCODE_NOTIFY: u8 = 4;
+const OPCODE_UPDATE: u8 = 5;
+
+/// Why there is an error instead of an answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refusal {
+    code: ResponseCode,
+    extended: Option<ExtendedError>,
+}
+
+impl Refusal {
+    pub(super) fn new(code: ResponseCode) -> Self {
+        Self {
+            code,
+            extended: None,
+        }
+    }
+
+    pub(super) fn because(code: ResponseCode, extended: ExtendedError) -> Self {
+        Self {
+            code,
+            extended: Some(extended),
+        }
+    }
+
+    /// Turns a response into this error; returns its octets.
+    pub(super) fn finish(self, mut response: Response<'_, '_>) -> usize {
+        response.clear_records();
+        if let Some(extended) = self.extended {
+            response.set_extended_error(extended);
+        }
+        response.finish(self.code)
+    }
+}
+
+/// Checks what can be checked without the zone.
+#[inline]
+pub(super) fn admit<'r, 'q>(query: &'r Query<'q>) -> Result<&'r Question<'q>, Refusal> {
+    match query.header.opcode {
+        OPCODE_QUERY => {}
+        OPCODE_NOTIFY | OPCODE_UPDATE => return Err(Refusal::new(ResponseCode::Refused)),
+        _ => return Err(Refusal::new(ResponseCode::NotImp)),
+    }
+    let (Some(question), Ok(edns)) = (&query.question, query.edns) else {
+        return Err(Refusal::new(ResponseCode::FormErr));
+    };
+    if edns.is_some_and(|edns| edns.version != 0) {
+        return Err(Refusal::new(ResponseCode::BadVers));
+    }
+    match question.record_type {
+        TYPE_NXNAME => Err(Refusal::because(
+            ResponseCode::FormErr,
+            ExtendedError::InvalidQueryType,
+        )),
+        0 | TYPE_OPT | TYPE_TKEY | TYPE_TSIG => Err(Refusal::new(ResponseCode::FormErr)),
+        TYPE_AXFR | TYPE_IXFR => Err(Refusal::new(ResponseCode::Refused)),
+        _ if question.class != CLASS_IN => Err(Refusal::new(ResponseCode::Refused)),
+        _ => Ok(question),
+    }
+}

@@ -1,0 +1,237 @@
+//! Many queries at once, in phases: while one waits for memory, the others are worked on.
+
+use super::admit::{Refusal, admit};
+use super::resolve::{Request, Unanswerable};
+use super::{Answering, Disposition, Patience, Transport};
+use crate::denial::{Chain, Name};
+use crate::position::Position;
+use crate::query::Query;
+use crate::response::{ExtendedError, Response, ResponseCode};
+use crate::snapshot::Snapshot;
+use crate::store::page::{Damaged, PageNo};
+use crate::store::tree::Cursor;
+
+/// Exchanges that go through the phases together; more are taken in turns.
+const TOGETHER: usize = 32;
+
+/// A query, room for its response, and what became of it.
+#[derive(Debug)]
+pub struct Exchange<'a> {
+    /// The message as it came.
+    pub query: &'a [u8],
+    /// Room for the response.
+    pub out: &'a mut [u8],
+    /// What to do, once answered.
+    pub disposition: Disposition,
+}
+
+impl<'a> Exchange<'a> {
+    /// An exchange that is not answered yet.
+    pub fn new(query: &'a [u8], out: &'a mut [u8]) -> Self {
+        Self {
+            query,
+            out,
+            disposition: Disposition::Drop,
+        }
+    }
+}
+
+/// How far a query has come.
+struct Pending<'q> {
+    query: Query<'q>,
+    step: Step,
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Refuse(Refusal),
+    /// A name of the zone: its labels from `apex` on are the apex's.
+    Find {
+        apex: usize,
+        position: Position,
+        found: Result<Found, Damaged>,
+    },
+}
+
+#[derive(Clone, Copy)]
+enum Found {
+    /// No device is at or before the name.
+    Before,
+    /// The last one is in this page.
+    In(PageNo),
+    At(Cursor),
+}
+
+/// Answers all exchanges from one version of the zone, as [`answer`](super::answer()) does one.
+pub fn answer_batch(
+    snapshot: &Snapshot,
+    answering: &Answering,
+    exchanges: &mut [Exchange<'_>],
+    transport: Transport,
+    patience: Patience,
+    now: u64,
+) {
+    let tree = snapshot.version.tree();
+    let batch = Batch {
+        chain: Chain::new(&snapshot.shape.templates, &snapshot.fixed, tree),
+        answering,
+        transport,
+        patience,
+        now,
+    };
+    batch.answer_all(exchanges);
+}
+
+/// What all queries of a batch have in common.
+pub(super) struct Batch<'a> {
+    pub(super) chain: Chain<'a>,
+    pub(super) answering: &'a Answering,
+    pub(super) transport: Transport,
+    pub(super) patience: Patience,
+    pub(super) now: u64,
+}
+
+impl Batch<'_> {
+    /// Answers all exchanges.
+    pub(super) fn answer_all(&self, exchanges: &mut [Exchange<'_>]) {
+        if let [exchange] = exchanges {
+            self.answer::<1>(std::slice::from_mut(exchange));
+            return;
+        }
+        for exchanges in exchanges.chunks_mut(TOGETHER) {
+            self.answer::<TOGETHER>(exchanges);
+        }
+    }
+
+    /// Takes at most `N` exchanges through the phases.
+    fn answer<const N: usize>(&self, exchanges: &mut [Exchange<'_>]) {
+        let mut pending: [Option<Pending<'_>>; N] = [const { None }; N];
+        for (pending, exchange) in pending.iter_mut().zip(&*exchanges) {
+            *pending = self.read(exchange.query);
+        }
+        for pending in pending.iter_mut().flatten() {
+            self.locate(&mut pending.step);
+        }
+        for pending in pending.iter_mut().flatten() {
+            self.search(&mut pending.step);
+        }
+        for (pending, exchange) in pending.iter().zip(exchanges) {
+            exchange.disposition = match pending {
+                Some(pending) => self.render(pending, N > 1, exchange.out),
+                None => Disposition::Drop,
+            };
+        }
+    }
+
+    /// Reads a query; `None` when it is not to be answered.
+    #[inline]
+    fn read<'q>(&self, message: &'q [u8]) -> Option<Pending<'q>> {
+        let query = Query::parse(message)?;
+        let step = match admit(&query) {
+            Err(refusal) => Step::Refuse(refusal),
+            Ok(question) => match self.chain.templates.labels_below(question) {
+                None => Step::Refuse(Refusal::because(
+                    ResponseCode::Refused,
+                    ExtendedError::NotAuthoritative,
+                )),
+                Some(apex) => Step::Find {
+                    apex,
+                    position: Name::position_of(question, apex),
+                    found: Ok(Found::Before),
+                },
+            },
+        };
+        Some(Pending { query, step })
+    }
+
+    /// Walks the index and calls for the head of the block.
+    #[inline]
+    fn locate(&self, step: &mut Step) {
+        let Step::Find {
+            apex,
+            position,
+            found,
+        } = step
+        else {
+            return;
+        };
+        // No device sorts before the apex.
+        if *apex == 0 {
+            return;
+        }
+        let tree = &self.chain.tree;
+        *found = tree.locate(&position.key).map(|page| match page {
+            None => Found::Before,
+            Some(page) => {
+                tree.prefetch_head(page);
+                Found::In(page)
+            }
+        });
+    }
+
+    /// Searches the block and calls for the record.
+    #[inline]
+    fn search(&self, step: &mut Step) {
+        let Step::Find {
+            position,
+            found: found @ Ok(Found::In(_)),
+            ..
+        } = step
+        else {
+            return;
+        };
+        let Ok(Found::In(page)) = *found else {
+            return;
+        };
+        let tree = &self.chain.tree;
+        *found = tree.floor_in(page, &position.key).map(|cursor| {
+            tree.prefetch_record(cursor);
+            Found::At(cursor)
+        });
+    }
+
+    #[inline]
+    fn render(&self, pending: &Pending<'_>, is_one_of_many: bool, out: &mut [u8]) -> Disposition {
+        let Some(mut response) = Response::new(&pending.query, self.answering, self.transport, out)
+        else {
+            return Disposition::Drop;
+        };
+        let resolved = match (&pending.step, &pending.query.question) {
+            (Step::Refuse(refusal), _) => return Disposition::Answer(refusal.finish(response)),
+            // Only a question that was read is looked for.
+            (Step::Find { .. }, None) => return Disposition::Drop,
+            (Step::Find { found: Err(_), .. }, Some(_)) => Err(Unanswerable::Damaged),
+            (
+                Step::Find {
+                    apex,
+                    position,
+                    found: Ok(found),
+                },
+                Some(question),
+            ) => {
+                let device = match found {
+                    Found::At(cursor) => Some(*cursor),
+                    Found::Before | Found::In(_) => None,
+                };
+                let request = Request {
+                    chain: &self.chain,
+                    name: Name::asked(question, *apex, *position),
+                    record_type: question.record_type,
+                    now: self.now,
+                    is_one_of_many,
+                };
+                request.resolve(device, &mut response)
+            }
+        };
+        let extended = match resolved {
+            Ok(code) => return Disposition::Answer(response.finish(code)),
+            Err(Unanswerable::Expired(name)) if self.patience == Patience::Wait => {
+                return Disposition::Wait(name);
+            }
+            Err(Unanswerable::Expired(_)) => ExtendedError::SignatureExpired,
+            Err(Unanswerable::Damaged) => ExtendedError::Other,
+        };
+        let refusal = Refusal::because(ResponseCode::ServFail, extended);
+        Disposition::Answer(refusal.finish(response))
+    }
+}

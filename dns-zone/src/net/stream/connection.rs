@@ -1,0 +1,432 @@
+//! One connection: octets in, octets out, and when it must end.
+//!
+//! Messages over a stream are framed by a length of two octets (RFC 1035 §4.2.2, RFC 7766 §8). All
+//! whole messages that arrived together are answered together; those whose signature is being made
+//! wait, and are answered after later ones (RFC 7766 §6.2.1.1). What is not whole yet is kept here,
+//! and so are answers that the peer has not taken; an idle connection keeps nothing.
+//!
+//! Knows no socket and no clock.
+
+use std::mem;
+use std::time::Instant;
+
+use super::backlog::Backlog;
+use super::close::Close;
+use super::framing::{LENGTH_OCTETS, first_message, push_framed};
+use super::limits::Limits;
+use super::scratch::{BATCH, CRAMPED_OCTETS, Desk, Load, RESPONSE_OCTETS_MAX, ROOM_OCTETS, Work};
+use super::table::Class;
+use super::tls::{Session, TlsError};
+use crate::answer::{Disposition, Exchange, Patience, Transport};
+
+/// Records that are not whole: one record of the largest size, and what may be read behind it.
+const RECORDS_OCTETS_MAX: usize = 40_000;
+/// The same before the handshake has ended: a ClientHello has a few hundred octets to 2 KiB.
+const HANDSHAKE_OCTETS_MAX: usize = 16_384;
+
+/// A query that waits for a signature.
+#[derive(Debug)]
+struct Waiting {
+    query: Box<[u8]>,
+    until: Instant,
+}
+
+/// The state of one connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    session: Option<Box<Session>>,
+    transport: Transport,
+    /// TLS records that are not whole.
+    records: Vec<u8>,
+    /// Messages that are not whole, or not answered yet.
+    messages: Vec<u8>,
+    backlog: Backlog,
+    waiting: Vec<Waiting>,
+    /// A whole message is in `messages`.
+    is_ready: bool,
+    /// The peer sends nothing more.
+    has_ended: bool,
+    began_at: Instant,
+    active_at: Instant,
+    /// Since when a message or record has been incomplete.
+    begun_at: Option<Instant>,
+}
+
+impl Connection {
+    /// A connection accepted now; with a session, DNS over TLS.
+    pub(super) fn new(session: Option<Session>, now: Instant) -> Self {
+        let transport = match session {
+            Some(_) => Transport::EncryptedStream,
+            None => Transport::Stream,
+        };
+        Self {
+            session: session.map(Box::new),
+            transport,
+            records: Vec::new(),
+            messages: Vec::new(),
+            backlog: Backlog::default(),
+            waiting: Vec::new(),
+            is_ready: false,
+            has_ended: false,
+            began_at: now,
+            active_at: now,
+            begun_at: None,
+        }
+    }
+
+    pub(super) fn class(&self) -> Class {
+        let is_idle = self.records.is_empty()
+            && self.messages.is_empty()
+            && self.waiting.is_empty()
+            && self.backlog().is_empty();
+        if self.is_handshaking() {
+            Class::Handshaking
+        } else if is_idle {
+            Class::Idle
+        } else {
+            Class::Busy
+        }
+    }
+
+    pub(super) fn is_handshaking(&self) -> bool {
+        self.session
+            .as_ref()
+            .is_some_and(|session| session.is_handshaking())
+    }
+
+    /// Octets that this connection keeps in memory beside its state.
+    pub(super) fn held_octets(&self) -> usize {
+        let waiting = self.waiting.iter().map(|waiting| waiting.query.len());
+        self.records.len()
+            + self.messages.len()
+            + self.backlog.held_octets()
+            + waiting.sum::<usize>()
+    }
+
+    /// Whether octets from the peer are welcome now.
+    pub(super) fn wants_input(&self, limits: &Limits) -> bool {
+        !self.has_ended && !self.is_ready && self.backlog().len() < limits.backlog_octets
+    }
+
+    /// Whether there are whole messages to answer and room for the answers.
+    pub(super) fn has_work(&self, limits: &Limits, load: Load) -> bool {
+        self.is_ready && self.backlog().len() < load.backlog_octets_max(limits)
+    }
+
+    pub(super) fn waiting_queries(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The peer sends nothing more and has all its answers.
+    pub(super) fn is_finished(&self) -> bool {
+        self.has_ended && !self.is_ready && self.waiting.is_empty() && self.backlog().is_empty()
+    }
+
+    /// When it must be closed, and why, unless something happens before.
+    pub(super) fn deadline(&self, limits: &Limits) -> (Instant, Close) {
+        if self.is_handshaking() {
+            return (self.began_at + limits.handshake, Close::Handshake);
+        }
+        if self.class() == Class::Idle {
+            return (self.active_at + limits.idle, Close::Idle);
+        }
+        let slow = self.begun_at.map(|at| (at + limits.message, Close::Slow));
+        let stalled = self.backlog.stalled_since();
+        let stalled = stalled.map(|at| (at + limits.stalled, Close::Stalled));
+        let owed = [slow, stalled].into_iter().flatten();
+        owed.min_by_key(|(at, _)| *at)
+            // Queries wait, or are about to be answered: that ends by itself.
+            .unwrap_or((
+                self.active_at.max(self.began_at) + limits.idle + limits.patience,
+                Close::Idle,
+            ))
+    }
+
+    /// Takes octets from the peer and answers what is whole. Also after an error, what was written
+    /// is to be sent.
+    pub(super) fn receive(&mut self, octets: &mut [u8], work: &mut Work<'_>) -> Result<(), Close> {
+        let outcome = match self.session.take() {
+            None => {
+                let outcome = self.take_messages(octets, work);
+                mem::swap(&mut work.desk.responses, work.outgoing);
+                outcome
+            }
+            Some(mut session) => {
+                let outcome = self.take_records(&mut session, octets, work);
+                self.session = Some(session);
+                outcome
+            }
+        };
+        work.desk.responses.clear();
+        self.note_begun(work.now);
+        outcome?;
+        if work.load.is_cramped
+            && self.records.len() + self.messages.len() > CRAMPED_OCTETS
+            && !self.is_ready
+        {
+            return Err(Close::Slow);
+        }
+        Ok(())
+    }
+
+    /// The peer closed its side.
+    pub(super) fn end_input(&mut self) {
+        self.has_ended = true;
+        if !self.is_ready {
+            self.messages = Vec::new();
+        }
+        self.begun_at = None;
+    }
+
+    /// Goes on with whole messages that had to wait for their turn.
+    pub(super) fn resume(&mut self, work: &mut Work<'_>) -> Result<(), Close> {
+        let outcome = self.take_messages(&[], work);
+        let sealed = self.seal(work);
+        self.note_begun(work.now);
+        outcome.and(sealed)
+    }
+
+    /// Asks again for queries that wait for a signature; those that waited long enough are refused.
+    /// With [`Patience::Refuse`], all are.
+    pub(super) fn retry(&mut self, patience: Patience, work: &mut Work<'_>) -> Result<(), Close> {
+        let (mut late, mut early) = (Vec::new(), Vec::new());
+        for waiting in mem::take(&mut self.waiting) {
+            if patience == Patience::Refuse || waiting.until <= work.now {
+                late.push(waiting);
+            } else {
+                early.push(waiting);
+            }
+        }
+        for (waiting, patience) in [(late, Patience::Refuse), (early, Patience::Wait)] {
+            for some in waiting.chunks(BATCH) {
+                self.ask_again(some, patience, work);
+            }
+        }
+        self.seal(work)
+    }
+
+    /// Answers that the peer has not taken, in the order in which they are to be sent.
+    pub(super) fn backlog(&self) -> &[u8] {
+        self.backlog.octets()
+    }
+
+    /// Puts octets behind the backlog.
+    pub(super) fn keep(&mut self, octets: &[u8], now: Instant) {
+        self.backlog.keep(octets, now);
+    }
+
+    /// Notes that the peer's kernel took so many octets of the backlog.
+    pub(super) fn note_sent(&mut self, octets: usize, now: Instant, limits: &Limits) {
+        self.backlog.note_sent(octets, now, limits.progress_octets);
+    }
+
+    /// Writes the end of a TLS session.
+    pub(super) fn say_goodbye(&mut self, outgoing: &mut Vec<u8>) {
+        if let Some(session) = &mut self.session {
+            session.say_goodbye(&mut self.records, outgoing);
+        }
+    }
+
+    /// Decrypts whole records, answers whole messages, encrypts the responses.
+    fn take_records(
+        &mut self,
+        session: &mut Session,
+        octets: &mut [u8],
+        work: &mut Work<'_>,
+    ) -> Result<(), Close> {
+        let mut plain = mem::take(&mut work.desk.plain);
+        plain.clear();
+        let mut held = mem::take(&mut self.records);
+        let records = if held.is_empty() {
+            octets
+        } else {
+            held.extend_from_slice(octets);
+            &mut held
+        };
+        let was_handshaking = session.is_handshaking();
+        let opened = session.open(records, &mut plain, work.outgoing);
+        let opened = opened.map_err(|error| refused(&error))?;
+        if was_handshaking && !session.is_handshaking() {
+            work.counters.handshakes.add(1);
+            work.counters.resumed.add(usize::from(session.is_resumed()));
+            self.active_at = work.now;
+        }
+        let rest = &mut records[opened.used_octets..];
+        let outcome = self.take_messages(&plain, work);
+        work.desk.plain = plain;
+        session
+            .seal(rest, &work.desk.responses, work.outgoing)
+            .map_err(|error| refused(&error))?;
+        self.records = rest.to_vec();
+        outcome?;
+        if opened.ended {
+            self.end_input();
+        }
+        let octets_max = if session.is_handshaking() {
+            HANDSHAKE_OCTETS_MAX
+        } else {
+            RECORDS_OCTETS_MAX
+        };
+        if self.records.len() > octets_max {
+            return Err(Close::Malformed);
+        }
+        Ok(())
+    }
+
+    /// Puts octets behind the messages that are kept and answers what is whole.
+    fn take_messages(&mut self, octets: &[u8], work: &mut Work<'_>) -> Result<(), Close> {
+        if self.messages.is_empty() {
+            let used = self.answer_whole(octets, work)?;
+            self.messages.extend_from_slice(&octets[used..]);
+            return Ok(());
+        }
+        self.messages.extend_from_slice(octets);
+        if first_message(&self.messages)?.is_none() {
+            return Ok(());
+        }
+        let mut messages = mem::take(&mut self.messages);
+        let used = self.answer_whole(&messages, work)?;
+        if used < messages.len() {
+            messages.drain(..used);
+            self.messages = messages;
+        }
+        Ok(())
+    }
+
+    /// Answers whole messages as long as there is room, and says how many octets they had.
+    fn answer_whole(&mut self, octets: &[u8], work: &mut Work<'_>) -> Result<usize, Close> {
+        let mut used = 0;
+        self.is_ready = false;
+        loop {
+            let unread = self.backlog().len() + work.outgoing.len() + work.desk.responses.len();
+            if work.queries_left == 0 || unread >= work.load.backlog_octets_max(work.limits) {
+                self.is_ready = first_message(&octets[used..])?.is_some();
+                return Ok(used);
+            }
+            let room = BATCH.min(work.queries_left);
+            let mut queries = Vec::with_capacity(room);
+            let mut broken = Ok(());
+            while queries.len() < room {
+                match first_message(&octets[used..]) {
+                    Ok(Some(query)) => {
+                        used += LENGTH_OCTETS + query.len();
+                        queries.push(query);
+                    }
+                    Ok(None) => break,
+                    Err(too_short) => {
+                        broken = Err(too_short);
+                        break;
+                    }
+                }
+            }
+            self.answer(&queries, Patience::Wait, work, None);
+            broken?;
+            if queries.len() < room {
+                return Ok(used);
+            }
+        }
+    }
+
+    /// Answers a batch; `waited` when its queries have waited before.
+    fn answer(
+        &mut self,
+        queries: &[&[u8]],
+        patience: Patience,
+        work: &mut Work<'_>,
+        waited: Option<&[Waiting]>,
+    ) {
+        if queries.is_empty() {
+            return;
+        }
+        let transport = self.transport;
+        let Desk {
+            rooms, responses, ..
+        } = &mut *work.desk;
+        let rooms = rooms.chunks_exact_mut(ROOM_OCTETS);
+        let mut exchanges: Vec<_> = queries
+            .iter()
+            .zip(rooms)
+            .map(|(query, room)| Exchange {
+                query,
+                out: &mut room[..RESPONSE_OCTETS_MAX],
+                disposition: Disposition::Drop,
+            })
+            .collect();
+        (work.answer)(&mut exchanges, transport, patience);
+        let before = responses.len();
+        let mut answered = 0;
+        for (at, exchange) in exchanges.iter_mut().enumerate() {
+            if let Disposition::Wait(_) = exchange.disposition {
+                let until = match waited {
+                    Some(waited) => waited[at].until,
+                    None => work.now + work.limits.patience,
+                };
+                let may_begin =
+                    self.waiting.len() < work.limits.waiting_queries && work.load.waits_left > 0;
+                if patience == Patience::Wait && (may_begin || waited.is_some()) {
+                    if waited.is_none() {
+                        work.load.waits_left -= 1;
+                        work.counters.waits.add(1);
+                    }
+                    self.waiting.push(Waiting {
+                        query: exchange.query.into(),
+                        until,
+                    });
+                    continue;
+                }
+                let one = std::slice::from_mut(exchange);
+                (work.answer)(one, transport, Patience::Refuse);
+            }
+            if let Disposition::Answer(octets) = exchange.disposition {
+                push_framed(responses, exchange.out, octets);
+                answered += 1;
+            }
+        }
+        if waited.is_none() {
+            work.queries_left = work.queries_left.saturating_sub(queries.len());
+            work.counters.queries.add(queries.len());
+        } else if patience == Patience::Refuse {
+            work.counters.waits_refused.add(queries.len());
+        }
+        work.counters.responses.add(answered);
+        if waited.is_none() || responses.len() > before {
+            self.active_at = work.now;
+        }
+    }
+
+    fn ask_again(&mut self, waiting: &[Waiting], patience: Patience, work: &mut Work<'_>) {
+        let queries: Vec<&[u8]> = waiting.iter().map(|waiting| &*waiting.query).collect();
+        self.answer(&queries, patience, work, Some(waiting));
+    }
+
+    /// Moves the responses to what is sent, encrypted where that is due.
+    fn seal(&mut self, work: &mut Work<'_>) -> Result<(), Close> {
+        let responses = &mut work.desk.responses;
+        let sealed = match &mut self.session {
+            Some(session) => session
+                .seal(&mut self.records, responses, work.outgoing)
+                .map_err(|error| refused(&error)),
+            None => {
+                work.outgoing.extend_from_slice(responses);
+                Ok(())
+            }
+        };
+        responses.clear();
+        sealed
+    }
+
+    /// A peer is slow from the first octet of a message until its last; not while we hold back.
+    fn note_begun(&mut self, now: Instant) {
+        let is_begun = !self.is_ready && (!self.messages.is_empty() || !self.records.is_empty());
+        if !is_begun {
+            self.begun_at = None;
+        } else if self.begun_at.is_none() || self.active_at == now {
+            self.begun_at = Some(now);
+        }
+    }
+}
+
+fn refused(error: &TlsError) -> Close {
+    tracing::debug!(%error, "TLS session ended");
+    Close::Tls
+}

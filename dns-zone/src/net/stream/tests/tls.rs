@@ -1,0 +1,386 @@
+//! DNS over TLS, with rustls on the other side.
+
+use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use rustls::{CipherSuite, ConnectionTrafficSecrets, HandshakeKind, ProtocolVersion};
+
+use super::*;
+
+/// Speaks until the handshake has ended, then asks.
+fn handshake(stream: &mut TlsStream) {
+    ask(stream, 1);
+    assert!(!stream.conn.is_handshaking());
+}
+
+#[test]
+fn queries_are_answered_and_the_transport_is_known_to_be_encrypted() {
+    let server = start(Limits::default());
+    let mut client = server.dot();
+    handshake(&mut client);
+    assert_eq!(client.conn.alpn_protocol(), Some(&b"dot"[..]));
+    client.write_all(&framed(&query(3, b'P'))).unwrap();
+    assert_eq!(read_message(&mut client).len(), 468);
+    let mut plain = server.tcp();
+    plain.write_all(&framed(&query(3, b'P'))).unwrap();
+    assert_eq!(read_message(&mut plain).len(), 22);
+}
+
+#[test]
+fn aes_128_is_taken_although_the_client_would_rather_have_another() {
+    let server = start(Limits::default());
+    let mut provider = rustls::crypto::ring::default_provider();
+    provider
+        .cipher_suites
+        .sort_by_key(|suite| u8::from(suite.suite() == CipherSuite::TLS13_AES_128_GCM_SHA256));
+    let config = Arc::new(server.client_config_with(provider));
+    let mut client = server.dot_with(&config);
+    handshake(&mut client);
+    let suite = client.conn.negotiated_cipher_suite().unwrap().suite();
+    assert_eq!(suite, CipherSuite::TLS13_AES_128_GCM_SHA256);
+}
+
+#[test]
+fn a_client_without_aes_128_is_served_too() {
+    let server = start(Limits::default());
+    let mut provider = rustls::crypto::ring::default_provider();
+    let only = CipherSuite::TLS13_CHACHA20_POLY1305_SHA256;
+    provider.cipher_suites.retain(|suite| suite.suite() == only);
+    let mut client = server.dot_with(&Arc::new(server.client_config_with(provider)));
+    handshake(&mut client);
+    assert_eq!(client.conn.negotiated_cipher_suite().unwrap().suite(), only);
+}
+
+#[test]
+fn sessions_resume_in_both_versions() {
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let server = start(Limits::default());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(server.roots.clone())
+            .with_no_client_auth();
+        let config = Arc::new(config);
+        for round in 0..3 {
+            let mut client = server.dot_with(&config);
+            handshake(&mut client);
+            let kind = if round == 0 {
+                HandshakeKind::Full
+            } else {
+                HandshakeKind::Resumed
+            };
+            assert_eq!(client.conn.handshake_kind(), Some(kind));
+            assert_eq!(client.conn.protocol_version(), Some(version.version));
+        }
+        let figures = server.figures();
+        assert_eq!((figures.handshakes, figures.resumed), (3, 2));
+    }
+}
+
+#[test]
+fn early_data_is_not_offered() {
+    let server = start(Limits::default());
+    let mut config = server.client_config();
+    config.enable_early_data = true;
+    let config = Arc::new(config);
+    for _ in 0..2 {
+        let mut client = server.dot_with(&config);
+        assert!(client.conn.early_data().is_none());
+        handshake(&mut client);
+    }
+    assert_eq!(server.figures().resumed, 1);
+}
+
+#[test]
+fn another_protocol_is_refused_and_none_is_not() {
+    let server = start(Limits::default());
+    let mut config = server.client_config();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let mut client = server.dot_with(&Arc::new(config));
+    let error = client.write_all(&framed(&query(1, ECHO))).unwrap_err();
+    assert!(
+        error.to_string().contains("NoApplicationProtocol"),
+        "{error}"
+    );
+    server.eventually("refused", |figures| figures.tls_refused == 1);
+    let mut config = server.client_config();
+    config.alpn_protocols = Vec::new();
+    handshake(&mut server.dot_with(&Arc::new(config)));
+}
+
+#[test]
+fn octets_without_tls_get_an_alert_and_the_end() {
+    let server = start(Limits::default());
+    let mut client = connect(server.dot_address());
+    client.write_all(&framed(&query(1, ECHO))).unwrap();
+    let mut answer = Vec::new();
+    let _ = client.read_to_end(&mut answer);
+    assert_eq!(answer.first(), Some(&21), "an alert record");
+    server.eventually("refused", |figures| figures.tls_refused == 1);
+    assert_eq!(server.figures().queries, 0);
+}
+
+#[test]
+fn a_handshake_in_small_records_and_single_octets_succeeds() {
+    let server = start(Limits::default());
+    let mut config = server.client_config();
+    config.max_fragment_size = Some(32);
+    let name = ServerName::try_from("dns.test").unwrap();
+    let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut socket = connect(server.dot_address());
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).unwrap();
+    for octet in hello {
+        socket.write_all(&[octet]).unwrap();
+    }
+    let mut stream = StreamOwned::new(client, socket);
+    handshake(&mut stream);
+    let queries: Vec<u8> = (0..100).flat_map(|id| framed(&query(id, ECHO))).collect();
+    stream.write_all(&queries).unwrap();
+    for id in 0..100 {
+        assert_eq!(id_of(&read_message(&mut stream)), id);
+    }
+}
+
+/// A handshake message of which a part is there when the connection is closed from our side.
+#[test]
+fn closing_in_the_middle_of_a_handshake_message_is_no_fault() {
+    for octets in [40, 37 * 3, 37 * 4 + 3] {
+        let server = start(Limits {
+            connections: 1,
+            ..Limits::default()
+        });
+        let mut config = server.client_config();
+        config.max_fragment_size = Some(32);
+        let name = ServerName::try_from("dns.test").unwrap();
+        let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
+        let mut socket = connect(server.dot_address());
+        let mut hello = Vec::new();
+        client.write_tls(&mut hello).unwrap();
+        socket.write_all(&hello[..octets]).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        ask(&mut server.tcp(), 2);
+        assert!(is_closed(&mut socket));
+        let figures = server.figures();
+        assert_eq!((figures.evicted, figures.faults), (1, 0));
+    }
+}
+
+#[test]
+fn a_client_that_leaves_right_after_the_handshake_hurts_nobody() {
+    let server = start(Limits::default());
+    let config = Arc::new(server.client_config());
+    for round in 0..20 {
+        let mut client = server.dot_with(&config);
+        while client.conn.is_handshaking() {
+            client.conn.complete_io(&mut client.sock).unwrap();
+        }
+        if round % 2 == 0 {
+            client.conn.send_close_notify();
+            let _ = client.conn.complete_io(&mut client.sock);
+        }
+    }
+    server.eventually("all gone", |figures| figures.open == 0);
+    handshake(&mut server.dot_with(&config));
+    assert_eq!(server.figures().faults, 0);
+}
+
+#[test]
+fn close_notify_after_queries_gets_the_answers_and_close_notify() {
+    let server = start(Limits::default());
+    let mut client = server.dot();
+    client
+        .write_all(&framed(&query(1, ECHO)).repeat(700))
+        .unwrap();
+    client.conn.send_close_notify();
+    client.flush().unwrap();
+    for _ in 0..700 {
+        assert_eq!(id_of(&read_message(&mut client)), 1);
+    }
+    // rustls calls an end without close_notify an error.
+    assert_eq!(client.read_to_end(&mut Vec::new()).unwrap(), 0);
+    server.eventually("gone", |figures| figures.open == 0);
+}
+
+#[test]
+fn a_broken_record_ends_with_an_alert() {
+    let server = start(Limits::default());
+    let mut client = server.dot();
+    handshake(&mut client);
+    client.sock.write_all(&[23, 3, 3, 0, 20]).unwrap();
+    client.sock.write_all(&[0; 20]).unwrap();
+    let error = client.read_to_end(&mut Vec::new()).unwrap_err();
+    assert!(error.to_string().contains("BadRecordMac"), "{error}");
+    server.eventually("refused", |figures| figures.tls_refused == 1);
+}
+
+#[test]
+fn handshakes_have_a_deadline_also_when_octets_keep_coming() {
+    let server = start(quick());
+    let mut silent = connect(server.dot_address());
+    let mut dripping = connect(server.dot_address());
+    let start = Instant::now();
+    // The beginning of a record of 16,000 octets of a ClientHello.
+    for octet in [22, 3, 1, 62, 128, 1, 0, 62, 124]
+        .into_iter()
+        .chain([3; 100])
+    {
+        if dripping.write_all(&[octet]).is_err() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(start.elapsed() < Duration::from_secs(2));
+    assert!(is_closed(&mut silent));
+    assert!(is_closed(&mut dripping));
+    server.eventually("both closed", |figures| figures.closed_handshake == 2);
+}
+
+#[test]
+fn a_handshake_message_without_end_is_refused() {
+    let server = start(Limits::default());
+    let mut client = connect(server.dot_address());
+    // A ClientHello that says it has 65,000 octets, in records of 1,000.
+    let mut hello = vec![1, 0, 0xFD, 0xE8];
+    hello.resize(60_000, 3);
+    for part in hello.chunks(1000) {
+        let mut record = vec![22, 3, 1];
+        record.extend(u16::try_from(part.len()).unwrap().to_be_bytes());
+        record.extend(part);
+        if client.write_all(&record).is_err() {
+            break;
+        }
+    }
+    assert!(is_closed(&mut client));
+    server.eventually("closed", |figures| figures.open == 0);
+    let figures = server.figures();
+    assert_eq!(
+        figures.closed_malformed + figures.tls_refused + figures.closed_reset,
+        1
+    );
+}
+
+#[test]
+fn ten_thousand_encrypted_queries_without_reading_are_all_answered_once_read() {
+    let server = start(Limits {
+        stalled: Duration::from_secs(10),
+        ..Limits::default()
+    });
+    let mut client = server.dot();
+    handshake(&mut client);
+    let queries: Vec<u8> = (0..10_000)
+        .flat_map(|id| framed(&query(id, LONG)))
+        .collect();
+    let mut records = Vec::new();
+    for part in queries.chunks(20_000) {
+        client.conn.writer().write_all(part).unwrap();
+        while client.conn.wants_write() {
+            client.conn.write_tls(&mut records).unwrap();
+        }
+    }
+    let mut writer = client.sock.try_clone().unwrap();
+    let thread = std::thread::spawn(move || writer.write_all(&records).unwrap());
+    std::thread::sleep(Duration::from_millis(300));
+    for id in 0..10_000 {
+        let message = read_message(&mut client);
+        assert_eq!((id_of(&message), message.len()), (id, 1400));
+    }
+    thread.join().unwrap();
+    assert_eq!(
+        client.conn.protocol_version(),
+        Some(ProtocolVersion::TLSv1_3)
+    );
+}
+
+/// A record of TLS 1.3 with AES-128-GCM, made or opened by hand.
+struct Records {
+    key: LessSafeKey,
+    iv: [u8; 12],
+    sequence: u64,
+}
+
+impl Records {
+    fn new((sequence, secrets): (u64, ConnectionTrafficSecrets)) -> Self {
+        let ConnectionTrafficSecrets::Aes128Gcm { key, iv } = secrets else {
+            panic!("another cipher suite");
+        };
+        Self {
+            key: LessSafeKey::new(UnboundKey::new(&AES_128_GCM, key.as_ref()).unwrap()),
+            iv: iv.as_ref().try_into().unwrap(),
+            sequence,
+        }
+    }
+
+    fn nonce(&mut self) -> Nonce {
+        let mut nonce = self.iv;
+        for (octet, sequence) in nonce[4..].iter_mut().zip(self.sequence.to_be_bytes()) {
+            *octet ^= sequence;
+        }
+        self.sequence += 1;
+        Nonce::assume_unique_for_key(nonce)
+    }
+
+    fn seal(&mut self, content_type: u8, content: &[u8]) -> Vec<u8> {
+        let mut inner = [content, &[content_type]].concat();
+        let length = u16::try_from(inner.len() + 16).unwrap().to_be_bytes();
+        let header = [23, 3, 3, length[0], length[1]];
+        let nonce = self.nonce();
+        self.key
+            .seal_in_place_append_tag(nonce, Aad::from(header), &mut inner)
+            .unwrap();
+        [&header[..], &inner].concat()
+    }
+
+    /// Reads a record: its content, with its type behind.
+    fn read(&mut self, from: &mut impl Read) -> Vec<u8> {
+        let mut header = [0; 5];
+        from.read_exact(&mut header).unwrap();
+        let mut octets = vec![0; usize::from(u16::from_be_bytes([header[3], header[4]]))];
+        from.read_exact(&mut octets).unwrap();
+        let nonce = self.nonce();
+        let content = self
+            .key
+            .open_in_place(nonce, Aad::from(header), &mut octets);
+        content.unwrap().to_vec()
+    }
+}
+
+/// rustls looks at the begun message again whenever an answer is encrypted: it has to be there.
+#[test]
+fn an_answer_in_the_middle_of_a_handshake_message_is_sent() {
+    let server = start(Limits::default());
+    let mut config = server.client_config();
+    config.enable_secret_extraction = true;
+    let mut client = server.dot_with(&Arc::new(config));
+    handshake(&mut client);
+    let (connection, mut socket) = client.into_parts();
+    let secrets = connection.dangerous_extract_secrets().unwrap();
+    let (mut to_server, mut from_server) = (Records::new(secrets.tx), Records::new(secrets.rx));
+
+    let key_update = [24, 0, 0, 1, 0];
+    let octets = [
+        to_server.seal(23, &framed(&query(5, WAIT))),
+        to_server.seal(22, &key_update[..1]),
+        to_server.seal(22, &key_update[1..3]),
+    ];
+    socket.write_all(&octets.concat()).unwrap();
+    let answer = from_server.read(&mut socket);
+    assert_eq!((id_of(&answer[2..]), answer[5]), (5, 2), "SERVFAIL");
+
+    socket
+        .write_all(&to_server.seal(22, &key_update[3..]))
+        .unwrap();
+    server.eventually("no fault", |figures| figures.responses == 2);
+    std::thread::sleep(Duration::from_millis(50));
+    let figures = server.figures();
+    assert_eq!(
+        (figures.open, figures.faults, figures.tls_refused),
+        (1, 0, 0)
+    );
+    // Closed by us in the middle of the next one.
+    server.streams.stop();
+    let mut end = Vec::new();
+    while end.last() != Some(&21) {
+        end = from_server.read(&mut socket);
+    }
+    assert_eq!(end, [1, 0, 21], "close_notify");
+}

@@ -1,0 +1,322 @@
+//! The zone file in memory: mapped read-only, each page's checksum verified at its first touch.
+//!
+//! A large range of addresses is reserved once, far beyond the end of the file, so that the file may
+//! grow under its readers. What lies beyond the end is never touched: the writer tells the bounds
+//! after the file has grown, and before it is cut.
+//!
+//! # Invariant
+//!
+//! - `base` is a shared read-only mapping of `reserved_pages` pages, and `checked` a private one of a
+//!   bit for each; both live as long as the value and are unmapped by nobody else.
+//! - `bounds` never exceeds the pages of the file, nor those reserved.
+//! - A page is asked for only by whoever holds a version that reaches it, and the writer (of this or
+//!   another process) rewrites no page that a held version reaches. So the octets behind a
+//!   `&Page` do not change while it lives.
+//! - Nobody but the writer changes the file. (Cutting it from outside would end the process by
+//!   SIGBUS: fail closed, and the service manager starts it anew.)
+#![allow(unsafe_code)] // see the invariant
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::fd::{AsRawFd, RawFd};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::page::{Damaged, PAGE_OCTETS, Page, PageNo, is_whole};
+
+/// Addresses reserved: 256 GiB are 800 million devices.
+const RESERVED_PAGES: usize = 1 << 26;
+/// Fewest pages worth reserving beyond the file, where addresses are limited.
+const RESERVED_PAGES_MIN: usize = 1 << 14;
+
+/// A zone file mapped read-only.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    base: NonNull<u8>,
+    checked: NonNull<AtomicU64>,
+    reserved_pages: usize,
+    bounds: AtomicU64,
+    damaged: AtomicU64,
+}
+
+// SAFETY: the mappings are shared memory that is only read (`base`) or only accessed atomically
+// (`checked`); no thread owns them.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps a file that has at least `file_pages` pages. Reserves less where the address space is
+    /// limited (RLIMIT_AS); see [`Mapping::reserved_pages`].
+    pub(crate) fn new(file: &File, file_pages: PageNo) -> io::Result<Self> {
+        let fewest = RESERVED_PAGES_MIN
+            .max(file_pages as usize)
+            .next_multiple_of(64);
+        let mut reserved_pages = RESERVED_PAGES.max(fewest);
+        let base = loop {
+            match map(reserved_pages * PAGE_OCTETS, Some(file.as_raw_fd())) {
+                Ok(base) => break base,
+                Err(error) if reserved_pages == fewest => return Err(error),
+                Err(_) => reserved_pages = (reserved_pages / 2).max(fewest),
+            }
+        };
+        let checked = match map(reserved_pages / 8, None) {
+            Ok(checked) => checked.cast(),
+            Err(error) => {
+                unmap(base, reserved_pages * PAGE_OCTETS);
+                return Err(error);
+            }
+        };
+        let mapping = Self {
+            base,
+            checked,
+            reserved_pages,
+            bounds: AtomicU64::new(u64::from(file_pages)),
+            damaged: AtomicU64::new(0),
+        };
+        mapping.advise(0..reserved_pages, libc::MADV_RANDOM)?;
+        Ok(mapping)
+    }
+
+    /// A page, its checksum verified now or before. The caller holds a version that reaches it.
+    #[inline]
+    pub(crate) fn page(&self, page: PageNo) -> Result<&Page, Damaged> {
+        if u64::from(page) < self.bounds.load(Ordering::Acquire) {
+            let (word, bit) = self.checked(page);
+            let octets = self.octets(page);
+            if word.load(Ordering::Relaxed) & bit != 0 || self.check(page) {
+                return Ok(octets);
+            }
+        }
+        Err(self.damage(page))
+    }
+
+    /// Verifies a page's checksum though it may have been verified before; for the scrub. A page
+    /// found damaged is refused to everybody from then on.
+    pub(crate) fn scrub(&self, page: PageNo) -> Result<(), Damaged> {
+        if u64::from(page) < self.bounds.load(Ordering::Acquire) && self.check(page) {
+            return Ok(());
+        }
+        Err(self.damage(page))
+    }
+
+    /// Tells that this process has written a whole page, so that it need not be verified.
+    pub(crate) fn note_written(&self, page: PageNo) {
+        if (page as usize) < self.reserved_pages {
+            let (word, bit) = self.checked(page);
+            word.fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+
+    /// Pages of the file that may be touched.
+    pub(crate) fn bounds(&self) -> PageNo {
+        PageNo::try_from(self.bounds.load(Ordering::Acquire)).unwrap_or(PageNo::MAX)
+    }
+
+    /// Tells the length of the file: after it has grown, before it is cut. Fails when it is longer
+    /// than the reserved addresses; then the file must be mapped anew.
+    pub(crate) fn set_bounds(&self, file_pages: PageNo) -> io::Result<()> {
+        if file_pages as usize > self.reserved_pages {
+            return Err(io::Error::from(io::ErrorKind::OutOfMemory));
+        }
+        self.bounds.store(u64::from(file_pages), Ordering::Release);
+        Ok(())
+    }
+
+    /// How often a damaged page was met.
+    pub(crate) fn damaged(&self) -> u64 {
+        self.damaged.load(Ordering::Relaxed)
+    }
+
+    /// Asks for a cache line of a page, if it is in memory.
+    #[inline]
+    pub(crate) fn prefetch(&self, page: PageNo, offset: usize) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let line = self
+                .base
+                .as_ptr()
+                .wrapping_add(page as usize * PAGE_OCTETS + offset);
+            // SAFETY: a prefetch never faults and changes nothing, whatever the address.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (page, offset);
+    }
+
+    /// Reads pages into memory; blocks until they are there. Pages beyond the file are left out.
+    pub(crate) fn populate(&self, pages: Range<PageNo>) -> io::Result<()> {
+        let end = pages.end.min(self.bounds());
+        if pages.start >= end {
+            return Ok(());
+        }
+        self.advise(pages.start as usize..end as usize, libc::MADV_POPULATE_READ)
+    }
+
+    /// Verifies the checksum and remembers the outcome.
+    #[cold]
+    fn check(&self, page: PageNo) -> bool {
+        let (word, bit) = self.checked(page);
+        let whole = is_whole(self.octets(page));
+        if whole {
+            word.fetch_or(bit, Ordering::Relaxed);
+        } else {
+            word.fetch_and(!bit, Ordering::Relaxed);
+        }
+        whole
+    }
+
+    #[cold]
+    fn damage(&self, page: PageNo) -> Damaged {
+        self.damaged.fetch_add(1, Ordering::Relaxed);
+        Damaged { page }
+    }
+
+    /// The word and the bit that tell whether a page was verified; the page is within bounds.
+    #[inline]
+    fn checked(&self, page: PageNo) -> (&AtomicU64, u64) {
+        debug_assert!((page as usize) < self.reserved_pages);
+        // SAFETY: `checked` has a bit for each reserved page, and callers ask below the bounds,
+        // which lie within what is reserved; it is mapped while `self` lives and aligned to a page.
+        let word = unsafe { self.checked.add(page as usize / 64).as_ref() };
+        (word, 1 << (page % 64))
+    }
+
+    /// The octets of a page, which is within bounds.
+    #[inline]
+    fn octets(&self, page: PageNo) -> &Page {
+        // SAFETY: callers ask below the bounds, which lie within the file and the mapping; the page
+        // does not change while it is held (see the invariant), and octets need no alignment.
+        unsafe { self.base.add(page as usize * PAGE_OCTETS).cast().as_ref() }
+    }
+
+    fn advise(&self, pages: Range<usize>, advice: libc::c_int) -> io::Result<()> {
+        let start = self.base.as_ptr().wrapping_add(pages.start * PAGE_OCTETS);
+        // SAFETY: the range lies in our own mapping; neither advice given here changes its content.
+        let outcome = unsafe { libc::madvise(start.cast(), pages.len() * PAGE_OCTETS, advice) };
+        if outcome == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        unmap(self.base, self.reserved_pages * PAGE_OCTETS);
+        unmap(self.checked.cast(), self.reserved_pages / 8);
+    }
+}
+
+/// Maps a file shared and read-only, or zeroed private memory that takes space only where it is
+/// written.
+fn map(octets: usize, file: Option<RawFd>) -> io::Result<NonNull<u8>> {
+    let (protection, flags) = match file {
+        Some(_) => (libc::PROT_READ, libc::MAP_SHARED),
+        None => (
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+        ),
+    };
+    let flags = flags | libc::MAP_NORESERVE;
+    // SAFETY: a fresh mapping at an address that the kernel chooses touches no memory in use.
+    let start = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            octets,
+            protection,
+            flags,
+            file.unwrap_or(-1),
+            0,
+        )
+    };
+    if start == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    NonNull::new(start.cast()).ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))
+}
+
+fn unmap(start: NonNull<u8>, octets: usize) {
+    // SAFETY: called once for each mapping made by `map`, with its length, when nothing that was
+    // borrowed from it can live any more.
+    let outcome = unsafe { libc::munmap(start.as_ptr().cast(), octets) };
+    debug_assert_eq!(outcome, 0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::page::{PageKind, blank, seal};
+    use super::*;
+    use std::os::unix::fs::FileExt;
+
+    fn file_of(pages: usize) -> File {
+        let file = tempfile::tempfile().expect("a file");
+        for number in 0..pages {
+            write(&file, number, number as u8);
+        }
+        file
+    }
+
+    fn write(file: &File, number: usize, mark: u8) {
+        let mut page = blank(PageKind::Data);
+        page[100] = mark;
+        seal(&mut page);
+        file.write_all_at(&page[..], (number * PAGE_OCTETS) as u64)
+            .expect("written");
+    }
+
+    #[test]
+    fn flipped_bit_is_seen_at_first_touch_and_by_the_scrub() {
+        let file = file_of(4);
+        let mapping = Mapping::new(&file, 4).expect("mapped");
+        assert_eq!(mapping.page(2).expect("whole")[100], 2);
+        for number in [2, 3] {
+            file.write_all_at(&[0x55], number * 4096 + 2000)
+                .expect("written");
+        }
+        assert_eq!(mapping.page(3), Err(Damaged { page: 3 }));
+        assert_eq!(mapping.page(3), Err(Damaged { page: 3 }));
+        assert!(mapping.page(2).is_ok(), "verified before");
+        assert_eq!(mapping.scrub(2), Err(Damaged { page: 2 }));
+        assert_eq!(mapping.page(2), Err(Damaged { page: 2 }));
+        assert_eq!(mapping.damaged(), 4);
+        assert!(mapping.page(1).is_ok());
+    }
+
+    #[test]
+    fn page_beyond_the_bounds_is_damaged_until_the_file_has_grown() {
+        let file = file_of(4);
+        let mapping = Mapping::new(&file, 4).expect("mapped");
+        assert!(mapping.page(4).is_err());
+        assert!(mapping.page(PageNo::MAX).is_err());
+        write(&file, 4, 9);
+        mapping.set_bounds(5).expect("reserved");
+        assert_eq!(mapping.page(4).expect("whole")[100], 9);
+        mapping.set_bounds(3).expect("reserved");
+        assert!(mapping.page(3).is_err());
+        assert!(mapping.set_bounds(PageNo::MAX).is_err());
+    }
+
+    #[test]
+    fn populated_and_prefetched_range_may_reach_beyond_the_file() {
+        let file = file_of(4);
+        let mapping = Mapping::new(&file, 4).expect("mapped");
+        mapping.populate(0..900).expect("populated");
+        mapping.populate(7..9).expect("nothing to do");
+        mapping.prefetch(PageNo::MAX, 64);
+        assert!(mapping.page(0).is_ok());
+    }
+
+    #[test]
+    fn page_noted_as_written_is_not_verified_again() {
+        let file = file_of(1);
+        let mapping = Mapping::new(&file, 1).expect("mapped");
+        mapping.note_written(0);
+        file.write_all_at(&[0x55], 2000).expect("written");
+        assert!(mapping.page(0).is_ok());
+        mapping.note_written(PageNo::MAX);
+    }
+}

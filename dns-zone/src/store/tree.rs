@@ -1,0 +1,371 @@
+//! Finding records in one version of the zone.
+//!
+//! A version is a [`Root`]: a tree of index pages over data blocks, none of which changes while the
+//! version is held. A lookup reads one page a level and the block, and allocates nothing. Its two
+//! halves can be called apart, [`Tree::locate`] and [`Tree::floor_in`], so that a whole batch of
+//! queries has its blocks fetched while others are searched.
+
+#[cfg(test)]
+mod tests;
+
+use super::block::{BlockView, RECORDS_AT};
+use super::index::IndexView;
+use super::mapping::Mapping;
+use super::page::{Damaged, KEY_OCTETS, Key, PageNo};
+use super::record::{RECORD_OCTETS, RecordView};
+
+const CACHE_LINE_OCTETS: usize = 64;
+
+/// Where a version of the tree begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Root {
+    /// Topmost page; 0 when there is no record.
+    pub(crate) page: PageNo,
+    /// Levels of index above the data blocks; 0 when the topmost page is a block itself.
+    pub(crate) levels: u8,
+    /// Records in it.
+    pub(crate) records: u64,
+    /// Index pages and data blocks in it.
+    pub(crate) pages_live: u64,
+}
+
+/// One version of the tree, to be read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tree<'a> {
+    mapping: &'a Mapping,
+    root: &'a Root,
+    unit_secs: u32,
+}
+
+/// A record's place in the version it was found in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Cursor {
+    pub(crate) page: PageNo,
+    pub(crate) slot: u8,
+}
+
+impl Cursor {
+    fn new(page: PageNo, slot: usize) -> Self {
+        Self {
+            page,
+            slot: slot as u8,
+        }
+    }
+}
+
+impl<'a> Tree<'a> {
+    /// The version with this root. Whoever calls holds it (see [`Mapping`]); times in it have this
+    /// unit, at least 1.
+    pub(crate) fn new(mapping: &'a Mapping, root: &'a Root, unit_secs: u32) -> Self {
+        Self {
+            mapping,
+            root,
+            unit_secs: unit_secs.max(1),
+        }
+    }
+
+    pub(crate) fn root(&self) -> &'a Root {
+        self.root
+    }
+
+    pub(crate) fn mapping(&self) -> &'a Mapping {
+        self.mapping
+    }
+
+    pub(crate) fn unit_secs(&self) -> u32 {
+        self.unit_secs
+    }
+
+    /// The block that holds the last record at or before the key; `None` when it is before the
+    /// first. Does not touch the block.
+    #[inline]
+    pub(crate) fn locate(&self, key: &Key) -> Result<Option<PageNo>, Damaged> {
+        let mut page = self.root.page;
+        let mut level = self.root.levels;
+        if page == 0 {
+            return Ok(None);
+        }
+        if level == 0 {
+            let first = self.block(page)?.key(0);
+            return Ok((first <= key).then_some(page));
+        }
+        while level > 0 {
+            let index = self.index(page, level)?;
+            let Some(at) = index.floor(key) else {
+                return Ok(None);
+            };
+            page = index.child(at);
+            level -= 1;
+        }
+        Ok(Some(page))
+    }
+
+    /// The last record at or before the key; `None` when it is before the first.
+    #[inline]
+    pub(crate) fn floor(&self, key: &Key) -> Result<Option<Cursor>, Damaged> {
+        match self.locate(key)? {
+            Some(page) => self.floor_in(page, key).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The last record at or before the key in the block that [`Tree::locate`] gave for it.
+    #[inline]
+    pub(crate) fn floor_in(&self, page: PageNo, key: &Key) -> Result<Cursor, Damaged> {
+        match self.block(page)?.floor(key) {
+            Some(slot) => Ok(Cursor::new(page, slot)),
+            None => Err(Damaged { page }),
+        }
+    }
+
+    /// Asks for the part of a block that is searched.
+    #[inline]
+    pub(crate) fn prefetch_head(&self, page: PageNo) {
+        self.mapping.prefetch(page, 0);
+        self.mapping.prefetch(page, CACHE_LINE_OCTETS);
+    }
+
+    /// Asks for a record, and for the key after it.
+    #[inline]
+    pub(crate) fn prefetch_record(&self, cursor: Cursor) {
+        let start = RECORDS_AT + usize::from(cursor.slot) * RECORD_OCTETS;
+        let end = start + RECORD_OCTETS + KEY_OCTETS;
+        let lines = start / CACHE_LINE_OCTETS..end.div_ceil(CACHE_LINE_OCTETS);
+        for line in lines {
+            self.mapping.prefetch(cursor.page, line * CACHE_LINE_OCTETS);
+        }
+    }
+
+    /// The record at a cursor of this version.
+    #[inline]
+    pub(crate) fn record(&self, cursor: Cursor) -> Result<RecordView<'a>, Damaged> {
+        let block = self.block(cursor.page)?;
+        let slot = usize::from(cursor.slot);
+        if slot < block.count() {
+            Ok(block.record(slot))
+        } else {
+            Err(Damaged { page: cursor.page })
+        }
+    }
+
+    /// The key after the cursor's; `None` at the very end. Touches no other block.
+    #[inline]
+    pub(crate) fn next_key(&self, cursor: Cursor) -> Result<Option<Key>, Damaged> {
+        let block = self.block(cursor.page)?;
+        Ok(block.next_key(usize::from(cursor.slot)).copied())
+    }
+
+    /// The record with exactly this key.
+    pub(crate) fn find(&self, key: &Key) -> Result<Option<Cursor>, Damaged> {
+        let Some(page) = self.locate(key)? else {
+            return Ok(None);
+        };
+        let slot = self.block(page)?.find(key);
+        Ok(slot.map(|slot| Cursor::new(page, slot)))
+    }
+
+    /// The first record of all.
+    pub(crate) fn first(&self) -> Result<Option<Cursor>, Damaged> {
+        let edge = self.edge(|_| 0)?;
+        Ok(edge.map(|page| Cursor::new(page, 0)))
+    }
+
+    /// The last record of all.
+    #[cfg(test)]
+    pub(crate) fn last(&self) -> Result<Option<Cursor>, Damaged> {
+        let Some(page) = self.edge(|index| index.count() - 1)? else {
+            return Ok(None);
+        };
+        let count = self.block(page)?.count();
+        Ok(Some(Cursor::new(page, count - 1)))
+    }
+
+    /// The record after the cursor's.
+    #[cfg(test)]
+    pub(crate) fn next(&self, cursor: Cursor) -> Result<Option<Cursor>, Damaged> {
+        let block = self.block(cursor.page)?;
+        let after = usize::from(cursor.slot) + 1;
+        if after < block.count() {
+            return Ok(Some(Cursor::new(cursor.page, after)));
+        }
+        match block.fence() {
+            Some(fence) => self.find(fence)?.map_or_else(
+                || Err(Damaged { page: cursor.page }),
+                |cursor| Ok(Some(cursor)),
+            ),
+            None => Ok(None),
+        }
+    }
+
+    /// The record before the cursor's.
+    pub(crate) fn previous(&self, cursor: Cursor) -> Result<Option<Cursor>, Damaged> {
+        if cursor.slot > 0 {
+            return Ok(Some(Cursor::new(cursor.page, usize::from(cursor.slot) - 1)));
+        }
+        let first = self.block(cursor.page)?.key(0);
+        match key_before(first) {
+            Some(key) => self.floor(&key),
+            None => Ok(None),
+        }
+    }
+
+    /// Records in ascending order, from the first at or after `from`.
+    pub(crate) fn walk(&self, from: Option<&Key>) -> Walk<'a> {
+        Walk {
+            blocks: self.walk_blocks(from),
+            from: from.copied(),
+            block: None,
+        }
+    }
+
+    /// Blocks in ascending order, from the one that holds the last record at or before `from` (or
+    /// the very first).
+    pub(crate) fn walk_blocks(&self, from: Option<&Key>) -> WalkBlocks<'a> {
+        WalkBlocks {
+            tree: *self,
+            at: match from {
+                Some(key) => At::Key(*key),
+                None => At::Start,
+            },
+        }
+    }
+
+    /// A block of this version.
+    #[inline]
+    pub(crate) fn block(&self, page: PageNo) -> Result<BlockView<'a>, Damaged> {
+        BlockView::new(self.mapping.page(page)?, page, self.unit_secs)
+    }
+
+    /// An index page of this version.
+    #[inline]
+    pub(super) fn index(&self, page: PageNo, level: u8) -> Result<IndexView<'a>, Damaged> {
+        IndexView::new(self.mapping.page(page)?, page, level)
+    }
+
+    /// All pages of this version, in no particular order; reads the index, not the blocks.
+    #[cfg(test)]
+    pub(crate) fn live_pages(&self) -> Result<Vec<PageNo>, Damaged> {
+        if self.root.page == 0 {
+            return Ok(Vec::new());
+        }
+        let mut pages = vec![self.root.page];
+        let mut level_start = 0;
+        for level in (1..=self.root.levels).rev() {
+            let level_end = pages.len();
+            for at in level_start..level_end {
+                let index = self.index(pages[at], level)?;
+                pages.extend((0..index.count()).map(|child| index.child(child)));
+            }
+            level_start = level_end;
+        }
+        Ok(pages)
+    }
+
+    /// The block that is reached by the same choice on every level.
+    fn edge(&self, choose: impl Fn(&IndexView<'_>) -> usize) -> Result<Option<PageNo>, Damaged> {
+        let mut page = self.root.page;
+        if page == 0 {
+            return Ok(None);
+        }
+        for level in (1..=self.root.levels).rev() {
+            let index = self.index(page, level)?;
+            page = index.child(choose(&index));
+        }
+        Ok(Some(page))
+    }
+}
+
+/// The key just before this one, if there is any.
+fn key_before(key: &Key) -> Option<Key> {
+    let mut before = *key;
+    for octet in before.iter_mut().rev() {
+        let (value, borrowed) = octet.overflowing_sub(1);
+        *octet = value;
+        if !borrowed {
+            return Some(before);
+        }
+    }
+    None
+}
+
+/// Blocks in ascending order; ends after the first damaged page.
+#[derive(Clone, Debug)]
+pub(crate) struct WalkBlocks<'a> {
+    tree: Tree<'a>,
+    at: At,
+}
+
+#[derive(Clone, Debug)]
+enum At {
+    Start,
+    Key(Key),
+    End,
+}
+
+impl<'a> WalkBlocks<'a> {
+    fn step(&mut self) -> Result<Option<(PageNo, BlockView<'a>)>, Damaged> {
+        let at = std::mem::replace(&mut self.at, At::End);
+        let page = match at {
+            At::Start => self.tree.edge(|_| 0)?,
+            At::Key(key) => match self.tree.locate(&key)? {
+                Some(page) => Some(page),
+                None => self.tree.edge(|_| 0)?,
+            },
+            At::End => None,
+        };
+        let Some(page) = page else { return Ok(None) };
+        let block = self.tree.block(page)?;
+        if let Some(fence) = block.fence() {
+            // A fence at or before its own block would lead in circles.
+            if fence <= block.key(block.count() - 1) {
+                return Err(Damaged { page });
+            }
+            self.at = At::Key(*fence);
+        }
+        Ok(Some((page, block)))
+    }
+}
+
+impl<'a> Iterator for WalkBlocks<'a> {
+    type Item = Result<(PageNo, BlockView<'a>), Damaged>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.step().transpose()
+    }
+}
+
+/// Records in ascending order; ends after the first damaged page.
+#[derive(Clone)]
+pub(crate) struct Walk<'a> {
+    blocks: WalkBlocks<'a>,
+    /// What the first block is to be searched for.
+    from: Option<Key>,
+    block: Option<(BlockView<'a>, usize)>,
+}
+
+impl<'a> Iterator for Walk<'a> {
+    type Item = Result<RecordView<'a>, Damaged>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some((block, slot)) = &mut self.block
+                && *slot < block.count()
+            {
+                let record = block.record(*slot);
+                *slot += 1;
+                return Some(Ok(record));
+            }
+            let block = match self.blocks.next()? {
+                Ok((_, block)) => block,
+                Err(damaged) => return Some(Err(damaged)),
+            };
+            let slot = match self.from.take() {
+                Some(from) => (0..block.count())
+                    .find(|slot| *block.key(*slot) >= from)
+                    .unwrap_or(block.count()),
+                None => 0,
+            };
+            self.block = Some((block, slot));
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! Keeping signatures fresh: what queries wait for, the fixed names, then the hand.
+
+use super::ZoneWriter;
+use super::freshness::{Freshness, earlier};
+use crate::change::{ToSign, finish};
+use crate::draft::Draft;
+use crate::error::ZoneError;
+use crate::gate::{GateError, Passed};
+use crate::position::Key;
+use crate::profile::Profile;
+use crate::quarantine::offenders;
+use crate::record_type::{TYPE_NSEC, is_key_type};
+use crate::seal::seal;
+use crate::serial;
+use crate::snapshot::{Snapshot, device_presentation};
+use crate::store::Damaged;
+use crate::store::record::RecordView;
+use crate::store::tree::Tree;
+use crate::sweep::{first_key_beyond, is_old_by};
+use crate::urgent::UrgentName;
+
+/// Names that queries wait for, taken in one turn at most.
+const URGENT_NAMES_MAX: usize = 8;
+/// Names that the hand passes in one turn at most, when few of them need anything.
+const PASSED_NAMES_MAX: u64 = 8192;
+/// Names of a full block.
+const BLOCK_NAMES: u64 = 16;
+
+/// What a turn of [`ZoneWriter::work`] did.
+#[derive(Clone, Debug, Default)]
+pub struct Work {
+    /// Names that queries waited for.
+    pub urgent: usize,
+    /// Signatures made.
+    pub signatures: usize,
+    /// Names that the hand passed.
+    pub passed: u64,
+    /// Names whose new signatures the gate refused; they keep the old ones.
+    pub refused: Vec<(String, GateError)>,
+    /// Pages that the hand could not read and went around.
+    pub damaged_pages: Vec<u32>,
+}
+
+impl ZoneWriter {
+    /// Signatures of one turn of [`ZoneWriter::work`]: some 2 ms on each of two cores.
+    pub const WORK_SIGNATURES: usize = 192;
+
+    /// One turn of keeping signatures fresh, as one version: names that queries wait for, then fixed
+    /// names that are due, then what the hand passes until it is level with the clock or about
+    /// `signatures_max` are made. `applied` stays; with nothing due, nothing is committed.
+    ///
+    /// # Errors
+    /// As for [`ZoneWriter::apply`]; what was due is due again then.
+    pub fn work(&mut self, now: u64, signatures_max: usize) -> Result<Work, ZoneError> {
+        let present = self.snapshot();
+        self.check_writable(&present, now)?;
+        let (hand, freshness) = (self.hand.clone(), self.freshness);
+        let done = self.work_on(&present, now, signatures_max);
+        if done.is_err() {
+            (self.hand, self.freshness) = (hand, freshness);
+        }
+        done
+    }
+
+    fn work_on(
+        &mut self,
+        present: &Snapshot,
+        now: u64,
+        signatures_max: usize,
+    ) -> Result<Work, ZoneError> {
+        self.hand.follow_clock(now);
+        let mut work = Work::default();
+        let renew_age_secs = self.hand.renew_age_secs(present.profile(), now);
+        let mut wanted = Wanted {
+            renew_age_secs,
+            now,
+            names: Vec::new(),
+            signatures: 0,
+        };
+        let urgent = self.urgent.take(URGENT_NAMES_MAX);
+        work.urgent = urgent.len();
+        for name in &urgent {
+            if let UrgentName::Device(key) = name {
+                wanted.want_block_of(present.tree(), key)?;
+            }
+        }
+        self.pass_due(present, signatures_max, &mut wanted, &mut work)?;
+        let fixed = fixed_due(present, now);
+        if wanted.names.is_empty() && fixed.is_empty() {
+            return Ok(work);
+        }
+        let mut names = wanted.names;
+        names.sort_unstable();
+        names.dedup();
+        let due = Due {
+            names,
+            renew_age_secs,
+            fixed,
+        };
+        let passed = self.renew(present, &due, now, &mut work)?;
+        let batch = seal(passed, present.applied())?;
+        work.signatures = batch.signatures;
+        self.publish(batch, now)?;
+        Ok(work)
+    }
+
+    /// Signs and gates names again; those that the gate refuses are left as they are.
+    fn renew(
+        &mut self,
+        present: &Snapshot,
+        due: &Due,
+        now: u64,
+        work: &mut Work,
+    ) -> Result<Passed, ZoneError> {
+        let serial_above = self.present_serial(present);
+        let plan = |names: &[Key]| plan_again(present, names, due, serial_above, now);
+        let error = match self.pass(plan(&due.names)?)? {
+            Ok(passed) => return Ok(passed),
+            Err(error) if error.concerns_everything() => return Err(error.into()),
+            Err(error) => error,
+        };
+        let mut passes = |part: &[Key]| Ok(self.pass(plan(part)?)?.map(|_| ()));
+        let found = offenders::<_, ZoneError>(&due.names, error, &mut passes)?;
+        let mut accepted = due.names.clone();
+        for (at, error) in found.into_iter().rev() {
+            let key = accepted.remove(at);
+            let owner = device_presentation(&key, present.apex());
+            work.refused.push((owner, error));
+        }
+        Ok(self.pass(plan(&accepted)?)??)
+    }
+
+    /// Has the hand pass what is due, whole blocks at a time.
+    fn pass_due(
+        &mut self,
+        present: &Snapshot,
+        signatures_max: usize,
+        wanted: &mut Wanted,
+        work: &mut Work,
+    ) -> Result<(), ZoneError> {
+        let names = present.device_names();
+        if names == 0 {
+            if self.hand.is_due(BLOCK_NAMES, wanted.now) {
+                self.hand.end_lap(0, wanted.now);
+                self.freshness.end_lap();
+            }
+            return Ok(());
+        }
+        let tree = present.tree();
+        while wanted.signatures < signatures_max && work.passed < PASSED_NAMES_MAX {
+            let from = self.hand.sweep().key;
+            let (passage, damaged) = match Passage::of_block(tree, &from) {
+                Ok(passage) => (passage, None),
+                Err(damaged) => (Passage::around(tree, &from)?, Some(damaged)),
+            };
+            if !self.hand.is_due(passage.names.max(1), wanted.now) {
+                break;
+            }
+            work.damaged_pages
+                .extend(damaged.map(|damaged| damaged.page));
+            for record in &passage.records {
+                let oldest = wanted.want_old(record);
+                self.freshness.note(oldest);
+            }
+            work.passed += passage.names;
+            match passage.next {
+                Some(next) => self.hand.pass(passage.names, next),
+                None => {
+                    self.hand.end_lap(names, wanted.now);
+                    self.freshness.end_lap();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// When there is something to [`ZoneWriter::work`] on, seconds since 1970; 0 when queries wait.
+    pub fn next_work_at(&self) -> u64 {
+        if !self.urgent.is_empty() {
+            return 0;
+        }
+        let snapshot = self.snapshot();
+        let devices = if snapshot.device_names() == 0 {
+            u64::MAX
+        } else {
+            self.hand.due_at(BLOCK_NAMES)
+        };
+        devices.min(fixed_due_at(&snapshot, self.hand.sweep().lap_started_at))
+    }
+
+    /// Seconds by which re-signing lags behind its pace; more than half an interval is an alarm.
+    pub fn sweep_behind(&self, now: u64) -> u64 {
+        self.hand.behind_secs(BLOCK_NAMES, now)
+    }
+
+    /// How much life the oldest signature has left, as far as the hand has seen the zone since this
+    /// start; none before it has seen anything.
+    pub fn freshness(&self, now: u64) -> Option<Freshness> {
+        let snapshot = self.snapshot();
+        let profile = snapshot.profile();
+        let fixed = snapshot.fixed.names().iter().flat_map(|name| {
+            let rrsets = name.rrsets.iter();
+            let zsk = rrsets.filter(|rrset| !is_key_type(rrset.record_type));
+            let signatures = zsk.filter_map(|rrset| rrset.signature.as_ref());
+            signatures
+                .chain(name.nsec.as_ref())
+                .map(|one| one.signed_at)
+        });
+        let oldest = fixed.fold(self.freshness.oldest(), |oldest, signed_at| {
+            earlier(oldest, Some(signed_at))
+        })?;
+        let age_secs = i64::from(serial::wrapped(now).wrapping_sub(oldest) as i32);
+        let validity_secs = i64::from(profile.validity_secs());
+        Some(Freshness {
+            remaining_secs: validity_secs - age_secs,
+            expected_secs: validity_secs - i64::from(profile.resign_after_secs()) * 3 / 2,
+        })
+    }
+}
+
+/// What is signed again in a turn.
+struct Due {
+    /// Devices, each once.
+    names: Vec<Key>,
+    /// Age of the signatures that are renewed there.
+    renew_age_secs: u32,
+    /// RRsets of fixed names, by place and type.
+    fixed: Vec<(usize, u16)>,
+}
+
+/// Devices that get new signatures.
+struct Wanted {
+    renew_age_secs: u32,
+    now: u64,
+    names: Vec<Key>,
+    signatures: usize,
+}
+
+impl Wanted {
+    /// Takes a record if any signature of it is old; returns when the oldest one was made that it
+    /// will have.
+    fn want_old(&mut self, record: &RecordView<'_>) -> u32 {
+        let old = old_signatures(record, self.renew_age_secs, self.now);
+        if old > 0 {
+            self.names.push(*record.key());
+            self.signatures += old;
+        }
+        let kept = signatures(record)
+            .flatten()
+            .filter(|signed_at| !is_old_by(*signed_at, self.renew_age_secs, self.now));
+        let now = serial::wrapped(self.now);
+        kept.fold(now, |oldest, signed_at| {
+            if serial::is_after(oldest, signed_at) {
+                signed_at
+            } else {
+                oldest
+            }
+        })
+    }
+
+    /// Takes what is old in the block of a key.
+    fn want_block_of(&mut self, tree: Tree<'_>, key: &Key) -> Result<(), Damaged> {
+        if let Some(page) = tree.locate(key)? {
+            for record in tree.block(page)?.records() {
+                self.want_old(&record);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the hand passes next.
+struct Passage<'a> {
+    records: Vec<RecordView<'a>>,
+    names: u64,
+    /// Where it is then; none at the end of the zone.
+    next: Option<Key>,
+}
+
+impl<'a> Passage<'a> {
+    /// The rest of the block that holds `from`, or would.
+    fn of_block(tree: Tree<'a>, from: &Key) -> Result<Self, Damaged> {
+        let Some(found) = tree.walk_blocks(Some(from)).next() else {
+            return Ok(Self {
+                records: Vec::new(),
+                names: 0,
+                next: None,
+            });
+        };
+        let (_, block) = found?;
+        let records: Vec<_> = block
+            .records()
+            .filter(|record| record.key() >= from)
+            .collect();
+        Ok(Self {
+            names: records.len() as u64,
+            records,
+            next: block.fence().copied(),
+        })
+    }
+
+    /// Around a damaged block, taken for a full one.
+    fn around(tree: Tree<'a>, from: &Key) -> Result<Self, Damaged> {
+        Ok(Self {
+            records: Vec::new(),
+            names: BLOCK_NAMES,
+            next: first_key_beyond(tree, from)?,
+        })
+    }
+}
+
+/// Times of a device's signatures, none where one has to be made.
+fn signatures(record: &RecordView<'_>) -> impl Iterator<Item = Option<u32>> + use<> {
+    let at = |signature: Option<(u32, &[u8; 64])>| signature.map(|(signed_at, _)| signed_at);
+    let tlsa = record.is_active().then(|| at(record.tlsa()));
+    [at(record.nsec()), at(record.first())]
+        .into_iter()
+        .chain(tlsa)
+}
+
+fn old_signatures(record: &RecordView<'_>, renew_age_secs: u32, now: u64) -> usize {
+    signatures(record)
+        .filter(|signed_at| signed_at.is_none_or(|at| is_old_by(at, renew_age_secs, now)))
+        .count()
+}
+
+/// Plans signing again what is old at some devices, and some RRsets of fixed names.
+fn plan_again(
+    present: &Snapshot,
+    names: &[Key],
+    due: &Due,
+    serial_above: u32,
+    now: u64,
+) -> Result<ToSign, ZoneError> {
+    let mut draft = Draft::new(present);
+    for (at, record_type) in &due.fixed {
+        draft.fixed.name_mut(*at).clear_signature(*record_type);
+    }
+    for key in names {
+        if let Some(record) = draft.touch(key)? {
+            for signature in [&mut record.nsec, &mut record.first, &mut record.tlsa] {
+                if signature.is_some_and(|one| is_old_by(one.signed_at, due.renew_age_secs, now)) {
+                    *signature = None;
+                }
+            }
+        }
+    }
+    finish(draft, serial_above, now)
+}
+
+/// From signing to signing again of an RRset of a fixed name.
+fn fixed_interval_secs(profile: Profile, record_type: u16) -> u32 {
+    if is_key_type(record_type) {
+        profile.key_resign_after_secs()
+    } else {
+        profile.resign_after_secs()
+    }
+}
+
+/// RRsets of fixed names that are due, by place and type.
+fn fixed_due(snapshot: &Snapshot, now: u64) -> Vec<(usize, u16)> {
+    let profile = snapshot.profile();
+    let mut due = Vec::new();
+    for (at, name) in snapshot.fixed.names().iter().enumerate() {
+        for record_type in name.types().chain([TYPE_NSEC]) {
+            let interval_secs = fixed_interval_secs(profile, record_type);
+            let signature = name.signature(record_type);
+            if signature.is_none_or(|one| is_old_by(one.signed_at, interval_secs, now)) {
+                due.push((at, record_type));
+            }
+        }
+    }
+    due
+}
+
+/// When the first RRset of a fixed name is due; `near` is a recent time.
+fn fixed_due_at(snapshot: &Snapshot, near: u64) -> u64 {
+    let profile = snapshot.profile();
+    let names = snapshot.fixed.names().iter();
+    let due = names.flat_map(|name| {
+        name.types().chain([TYPE_NSEC]).map(|record_type| {
+            name.signature(record_type).map_or(0, |one| {
+                serial::unwrapped(one.signed_at, near)
+                    + u64::from(fixed_interval_secs(profile, record_type))
+            })
+        })
+    });
+    due.min().unwrap_or(u64::MAX)
+}

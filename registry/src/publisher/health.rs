@@ -1,0 +1,83 @@
+//! Alarms about the freshness of signatures.
+
+use iot_dns_zone::{Work, ZoneWriter};
+
+/// Seconds between two looks.
+const LOOK_PERIOD_SECS: u64 = 10;
+
+/// What was last said about the zone's signatures.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    looked_at: u64,
+    level: Level,
+    damaged_reads: u64,
+}
+
+/// How much of the life that the oldest signature should have is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    #[default]
+    Good,
+    BelowHalf,
+    BelowQuarter,
+}
+
+impl Health {
+    /// Raises the alarms of a unit of work.
+    pub(super) fn note(&self, work: &Work) {
+        for (owner, error) in &work.refused {
+            tracing::error!(
+                alarm = true, owner, %error,
+                "the gate refused new signatures; the old ones stay"
+            );
+        }
+        for page in &work.damaged_pages {
+            tracing::error!(
+                alarm = true,
+                page,
+                "a page of the zone is damaged; repair it with 'iot-registry zone rebuild'"
+            );
+        }
+    }
+
+    /// Raises an alarm when signatures have become older than they should be, and says when they
+    /// are young again.
+    pub(super) fn look(&mut self, writer: &ZoneWriter, now: u64) {
+        if now.abs_diff(self.looked_at) < LOOK_PERIOD_SECS {
+            return;
+        }
+        self.looked_at = now;
+        let damaged_reads = writer.reader().damaged_reads();
+        if damaged_reads > self.damaged_reads {
+            tracing::error!(
+                alarm = true,
+                damaged_reads,
+                "queries meet damaged pages of the zone; repair it with 'iot-registry zone rebuild'"
+            );
+        }
+        self.damaged_reads = damaged_reads;
+        let Some(freshness) = writer.freshness(now) else {
+            return;
+        };
+        let level = if freshness.is_below_quarter() {
+            Level::BelowQuarter
+        } else if freshness.is_below_half() {
+            Level::BelowHalf
+        } else {
+            Level::Good
+        };
+        let remaining_secs = freshness.remaining_secs;
+        let behind_secs = writer.sweep_behind(now);
+        if level > self.level {
+            tracing::error!(
+                alarm = true,
+                remaining_secs,
+                behind_secs,
+                "signatures are close to their end; signing again does not keep up"
+            );
+        } else if level < self.level {
+            tracing::info!(remaining_secs, behind_secs, "signatures are younger again");
+        }
+        self.level = level;
+    }
+}

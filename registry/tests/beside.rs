@@ -1,0 +1,152 @@
+//! `zone dump` and `zone check` beside a running registry: from the files, not through its door.
+#![allow(clippy::unwrap_used)] // a failed step is a failed test
+
+mod credentials;
+mod harness;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Output, Stdio};
+
+use credentials::{eid, line, load};
+use harness::{Registry, Serving, program, succeed};
+use iot_dns_zone::Profile;
+
+/// Enough that no pipe takes the whole zone at once.
+const CREDENTIALS: u64 = 400;
+
+fn loaded() -> Registry {
+    let registry = Registry::init(Profile::Archive);
+    let mut text = String::new();
+    for number in 0..CREDENTIALS {
+        text.push_str(&line(number, if number == 7 { " held" } else { "" }));
+    }
+    succeed(&load(&registry, &text));
+    registry
+}
+
+/// Runs the program beside the server: no door is named.
+fn beside(serving: &Serving, arguments: &[&str]) -> Output {
+    serving.registry.run(arguments)
+}
+
+fn refusal(output: &Output) -> String {
+    assert!(!output.status.success(), "it was done");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn the_zone_beside_the_server_is_the_one_of_its_door() {
+    let serving = loaded().serve();
+    let dump = succeed(&beside(&serving, &["zone", "dump"]));
+    assert_eq!(dump, succeed(&serving.run(&["zone", "dump"])));
+    let out = serving.registry.scratch.path().join("zone.txt");
+    let said = succeed(&beside(
+        &serving,
+        &["zone", "dump", "--out", out.to_str().unwrap()],
+    ));
+    assert!(said.is_empty());
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), dump);
+
+    let report = succeed(&beside(&serving, &["zone", "check"]));
+    assert!(
+        report.contains(&format!("{CREDENTIALS} device names"))
+            && report.contains("nothing is wrong"),
+        "{report}"
+    );
+    assert_eq!(report, succeed(&serving.run(&["zone", "check"])));
+
+    // It follows what the server does.
+    succeed(&serving.run(&["device", "activate", "--id", eid(7).as_str()]));
+    let dump = succeed(&beside(&serving, &["zone", "dump"]));
+    assert!(!dump.contains("status=inactive"));
+    succeed(&beside(&serving, &["zone", "check"]));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_the_dump_without_a_word() {
+    let serving = loaded().serve();
+    let api = serving.api.to_string();
+    for door in [None, Some(&api)] {
+        let mut command = program();
+        command
+            .arg("--dir")
+            .arg(&serving.registry.dir)
+            .args(["zone", "dump"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if let Some(api) = door {
+            command.env("IOT_REGISTRY_SERVER", api);
+        }
+        let mut child = command.spawn().unwrap();
+        let mut first = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut first).unwrap();
+        drop(stdout);
+        assert!(first.starts_with("iotregistry.example."), "{first}");
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{:?}", output.status);
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    }
+}
+
+#[test]
+fn a_database_that_says_otherwise_is_found_beside_the_server() {
+    let registry = loaded();
+    tamper(&registry, eid(5).as_str());
+    let serving = registry.serve();
+    let output = beside(&serving, &["zone", "check"]);
+    assert!(refusal(&output).contains("1 findings"));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        said.contains(&format!("1.{}.", eid(5))) && said.contains("not those that the database"),
+        "{said}"
+    );
+}
+
+/// Changes a fingerprint in the database as only an attacker or an accident would.
+fn tamper(registry: &Registry, device_id: &str) {
+    let path = registry.dir.join("registry.db");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        use sqlx::Connection;
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+        let mut database = sqlx::SqliteConnection::connect_with(&options)
+            .await
+            .unwrap();
+        let changed =
+            sqlx::query("UPDATE credential SET fingerprint = zeroblob(32) WHERE device_id = ?")
+                .bind(device_id)
+                .execute(&mut database)
+                .await
+                .unwrap();
+        assert_eq!(changed.rows_affected(), 1);
+        database.close().await.unwrap();
+    });
+}
+
+#[test]
+fn nothing_is_read_by_times_that_the_server_does_not_have() {
+    let serving = loaded().serve();
+    let config = serving.registry.dir.join("registry.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let changed = text.replace("\"archive\"", "\"fleet\"");
+    assert_ne!(changed, text);
+    std::fs::write(&config, changed).unwrap();
+    for command in ["dump", "check"] {
+        let said = refusal(&beside(&serving, &["zone", command]));
+        assert!(said.contains("another profile"), "{said}");
+    }
+}
+
+#[test]
+fn without_a_server_there_is_nothing_beside_it() {
+    let registry = loaded();
+    let said = refusal(&registry.run(&["zone", "dump"]));
+    assert!(said.contains("no registry is running"), "{said}");
+    let registry = registry.serve().kill();
+    let said = refusal(&registry.run(&["zone", "check"]));
+    assert!(said.contains("no registry is running"), "{said}");
+}
