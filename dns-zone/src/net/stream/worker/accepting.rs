@@ -22,11 +22,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 impl Worker {
     pub(super) fn accept_some(&mut self, index: usize) {
-        for _ in 0..ACCEPTS_A_ROUND {
+        for turn in 0..ACCEPTS_A_ROUND {
             match accept(&self.listeners[index].socket) {
                 Ok((socket, peer)) => self.welcome(index, socket, peer),
                 Err(Errno::AGAIN) => return,
                 Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                    // The system says so before it looks whether anybody waits. Somebody does only
+                    // when the listener was reported, which is known of the first turn; if it is
+                    // so again, that comes with the next report.
+                    if turn > 0 {
+                        return;
+                    }
                     if !self.close_oldest() {
                         return self.pause_accepting();
                     }
