@@ -56,6 +56,7 @@ impl AnsweringOnly {
             doh: bound.doh.clone(),
             ..config.listen.clone()
         };
+        raise_alarm(&reason);
         let stop = Arc::new(Notify::new());
         Ok(Self {
             listen,
@@ -146,11 +147,15 @@ fn step(writer: &mut ZoneWriter, now: u64) -> Result<(), ZoneError> {
 
 async fn repeat(reason: StartError) {
     loop {
-        tracing::error!(
-            alarm = true,
-            %reason,
-            "only the published zone is served; no command is taken"
-        );
         tokio::time::sleep(ALARM_PERIOD).await;
+        raise_alarm(&reason);
     }
+}
+
+fn raise_alarm(reason: &StartError) {
+    tracing::error!(
+        alarm = true,
+        %reason,
+        "only the published zone is served; no command is taken"
+    );
 }
