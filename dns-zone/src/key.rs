@@ -11,6 +11,8 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::digest_key;
+
 /// ECDSA P-256 with SHA-256 (RFC 6605).
 pub(crate) const ALGORITHM: u8 = 13;
 /// SHA-256 (RFC 4509).
@@ -62,7 +64,8 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    fn new(role: Role, point: &[u8]) -> Self {
+    /// The key of a role; `point` is uncompressed, with its format octet.
+    pub(crate) fn new(role: Role, point: &[u8]) -> Self {
         let mut rdata = Vec::with_capacity(4 + PUBLIC_OCTETS);
         rdata.extend_from_slice(&role.flags().to_be_bytes());
         rdata.extend_from_slice(&[3, ALGORITHM]);
@@ -155,9 +158,16 @@ pub enum KeyError {
 
 /// A private key in memory.
 struct PrivateKey {
-    pair: EcdsaKeyPair,
+    pair: Pair,
     pkcs8: Zeroizing<Vec<u8>>,
     public: PublicKey,
+}
+
+/// What signs.
+enum Pair {
+    Ecdsa(Box<EcdsaKeyPair>),
+    /// Digests in counted runs.
+    Digest,
 }
 
 impl PrivateKey {
@@ -176,10 +186,29 @@ impl PrivateKey {
             .map_err(|_| KeyError::Rejected)?;
         let public = PublicKey::new(role, pair.public_key().as_ref());
         Ok(Self {
-            pair,
+            pair: Pair::Ecdsa(Box::new(pair)),
             pkcs8,
             public,
         })
+    }
+
+    fn digesting(role: Role) -> Self {
+        Self {
+            pair: Pair::Digest,
+            pkcs8: Zeroizing::default(),
+            public: digest_key::public(role),
+        }
+    }
+
+    fn sign(&self, message: &[u8], random: &SystemRandom) -> Result<[u8; 64], KeyError> {
+        match &self.pair {
+            Pair::Ecdsa(pair) => {
+                let signature = pair.sign(random, message).map_err(|_| KeyError::Random)?;
+                let octets = signature.as_ref().try_into();
+                octets.map_err(|_| KeyError::Rejected)
+            }
+            Pair::Digest => Ok(digest_key::digest(&self.public, message)),
+        }
     }
 }
 
@@ -216,6 +245,18 @@ impl ZoneKeys {
             zsk: PrivateKey::from_pkcs8(Role::Zsk, zsk, &random)?,
             random,
         })
+    }
+
+    /// Keys for counted runs, which sign by digests that anybody can make: deterministic, and forty
+    /// times cheaper. From then on this process accepts such digests.
+    #[doc(hidden)]
+    pub fn digesting() -> Self {
+        digest_key::accept();
+        Self {
+            ksk: PrivateKey::digesting(Role::Ksk),
+            zsk: PrivateKey::digesting(Role::Zsk),
+            random: SystemRandom::new(),
+        }
     }
 
     /// The public keys, as they have to be published.
@@ -257,15 +298,7 @@ impl ZoneKeys {
 
     /// Signs octets: r and s, 32 octets each (RFC 6605 §4).
     pub(crate) fn sign(&self, role: Role, message: &[u8]) -> Result<[u8; 64], KeyError> {
-        let signature = self
-            .private(role)
-            .pair
-            .sign(&self.random, message)
-            .map_err(|_| KeyError::Random)?;
-        signature
-            .as_ref()
-            .try_into()
-            .map_err(|_| KeyError::Rejected)
+        self.private(role).sign(message, &self.random)
     }
 
     /// The private key in PKCS#8 DER, for the key file alone.

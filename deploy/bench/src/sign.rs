@@ -2,8 +2,6 @@
 //! bare signatures.
 
 use iot_dns_zone::Profile;
-use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 
 use crate::comparison::in_words;
 use crate::figure::Figure;
@@ -12,15 +10,18 @@ use crate::machine;
 use crate::ours;
 use crate::peers::{Peers, Scratch};
 use crate::population::{Ids, Population};
-use crate::processes::{SERVER_CORE, own_cpu_secs};
+use crate::processes::SERVER_CORE;
 use crate::queries::APEX;
 use crate::zone;
 
 /// Signatures of a device: CERT, TLSA, NSEC.
 const SIGNATURES: u64 = 3;
 /// Signatures of which the bare cost is the mean.
-const BARE: u64 = 60_000;
+const BARE: u32 = 60_000;
 const ALL_CORES: &str = "0-63";
+/// Files of a directory in which a peer signs.
+pub(crate) const UNSIGNED: &str = "unsigned.db";
+pub(crate) const SIGNED: &str = "signed.db";
 
 pub(crate) fn measure(quick: bool) -> anyhow::Result<Vec<Figure>> {
     let population = Population {
@@ -38,11 +39,12 @@ pub(crate) fn measure(quick: bool) -> anyhow::Result<Vec<Figure>> {
         signed.secs,
         signed.peak_octets >> 20
     );
-    let bare = bare_secs(population.devices * SIGNATURES)?;
+    let signatures = population.devices * SIGNATURES;
+    let bare = machine::bare_signature_secs(BARE)? * signatures as f64;
     let signzone = dnssec_signzone(&peers, &scratch, population)?;
     let kzonesign = kzonesign(&peers, &scratch)?;
     let cores = signed.cpu_secs / signed.secs;
-    Ok(vec![
+    let mut figures = vec![
         Figure::new("sign_cpu_secs", signed.cpu_secs, "s", said),
         Figure::new("sign_cores_used", cores, "cores", scale.clone()),
         Figure::new(
@@ -51,6 +53,13 @@ pub(crate) fn measure(quick: bool) -> anyhow::Result<Vec<Figure>> {
             "ratio",
             scale.clone(),
         ),
+        Figure::new(
+            "sign_cpu_vs_signzone",
+            signed.cpu_secs / signzone,
+            "ratio",
+            scale.clone(),
+        )
+        .beside(peers.named("dnssec-signzone")),
         Figure::new(
             "sign_cpu_secs_bare",
             bare,
@@ -61,25 +70,9 @@ pub(crate) fn measure(quick: bool) -> anyhow::Result<Vec<Figure>> {
             .beside(peers.named("knot")),
         Figure::new("sign_cpu_secs_signzone", signzone, "s", scale)
             .beside(peers.named("dnssec-signzone")),
-        machine::fdatasync()?,
-    ])
-}
-
-/// CPU time of so many signatures and nothing else.
-fn bare_secs(count: u64) -> anyhow::Result<f64> {
-    let random = SystemRandom::new();
-    let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
-    let failed = |_| anyhow::anyhow!("signing failed");
-    let document = EcdsaKeyPair::generate_pkcs8(algorithm, &random).map_err(failed)?;
-    let key = EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref(), &random)?;
-    // As long as the signed octets of a CERT RRset.
-    let mut message = [0x5a; 180];
-    let before = own_cpu_secs();
-    for number in 0..BARE {
-        message[..8].copy_from_slice(&number.to_be_bytes());
-        std::hint::black_box(key.sign(&random, &message).map_err(failed)?);
-    }
-    Ok((own_cpu_secs() - before) / BARE as f64 * count as f64)
+    ];
+    figures.extend(machine::floors()?);
+    Ok(figures)
 }
 
 /// CPU time of the peer's tool for the same records.
@@ -88,11 +81,15 @@ fn dnssec_signzone(
     scratch: &Scratch,
     population: Population,
 ) -> anyhow::Result<f64> {
-    zone::write_unsigned(
-        population,
-        Profile::Fleet,
-        &scratch.path().join("unsigned.db"),
-    )?;
+    zone::write_unsigned(population, Profile::Fleet, &scratch.path().join(UNSIGNED))?;
+    make_keys(peers, scratch)?;
+    let before = children_cpu_secs();
+    sign_whole(peers, scratch)?;
+    Ok(children_cpu_secs() - before)
+}
+
+/// Makes BIND's keys in a directory.
+pub(crate) fn make_keys(peers: &Peers, scratch: &Scratch) -> anyhow::Result<()> {
     let directory = scratch.inside("");
     for arguments in [&["-f", "KSK"][..], &[]] {
         let mut all = vec!["-q", "-a", "ECDSAP256SHA256", "-K", &directory];
@@ -100,13 +97,18 @@ fn dnssec_signzone(
         all.push(APEX);
         peers.tool(SERVER_CORE, "dnssec-keygen", &all)?;
     }
-    let (unsigned, signed) = (scratch.inside("unsigned.db"), scratch.inside("signed.db"));
-    let before = children_cpu_secs();
+    Ok(())
+}
+
+/// Has dnssec-signzone sign [`UNSIGNED`] with the directory's keys, for 30 days, into [`SIGNED`].
+pub(crate) fn sign_whole(peers: &Peers, scratch: &Scratch) -> anyhow::Result<()> {
+    let directory = scratch.inside("");
+    let (unsigned, signed) = (scratch.inside(UNSIGNED), scratch.inside(SIGNED));
     let arguments = [
         "-q", "-S", "-P", "-K", &directory, "-d", &directory, "-o", APEX, "-f", &signed, &unsigned,
     ];
     peers.tool(ALL_CORES, "dnssec-signzone", &arguments)?;
-    Ok(children_cpu_secs() - before)
+    Ok(())
 }
 
 /// CPU time of the other peer's tool; the records are those of [`dnssec_signzone`].
@@ -114,7 +116,7 @@ fn kzonesign(peers: &Peers, scratch: &Scratch) -> anyhow::Result<f64> {
     for directory in ["keys", "knot"] {
         std::fs::create_dir_all(scratch.path().join(directory))?;
     }
-    let (keys, zone) = (scratch.inside("keys"), scratch.inside("unsigned.db"));
+    let (keys, zone) = (scratch.inside("keys"), scratch.inside(UNSIGNED));
     let text = format!(
         "server:
     rundir: {keys}

@@ -61,7 +61,7 @@ pub(crate) fn measure(quick: bool) -> anyhow::Result<Vec<Figure>> {
             ));
         }
     }
-    figures.push(machine::fdatasync()?);
+    figures.extend(machine::floors()?);
     Ok(figures)
 }
 

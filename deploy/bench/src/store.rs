@@ -30,7 +30,7 @@ pub(crate) fn measure(scale: &Scale) -> anyhow::Result<Vec<Figure>> {
     for (word, devices) in sizes.iter().filter(|(word, _)| scale.has(word)) {
         figures.extend(measure_fleet(word, *devices, empty_octets)?);
     }
-    figures.push(machine::fdatasync()?);
+    figures.extend(machine::floors()?);
     Ok(figures)
 }
 

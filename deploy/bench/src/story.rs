@@ -45,8 +45,8 @@ pub(crate) fn measure(quick: bool) -> anyhow::Result<Vec<Figure>> {
             "ms",
             scale,
         ),
-        machine::fdatasync()?,
     ];
+    figures.extend(machine::floors()?);
     if !quick {
         figures.push(clean(
             "clean_release_build_secs",

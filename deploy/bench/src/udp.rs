@@ -85,7 +85,7 @@ pub(crate) fn measure(run: &crate::Scale) -> anyhow::Result<Vec<Figure>> {
     if run.has("ours") {
         figures.extend(among_ours(&scale, random, &scratch, &ours, clients)?);
     }
-    figures.push(machine::fdatasync()?);
+    figures.extend(machine::floors()?);
     Ok(figures)
 }
 

@@ -17,13 +17,15 @@
 //! 5. [`powercuts`]: the power goes at any operation of the disk; what is opened then is what was
 //!    acknowledged, or what was on its way.
 //! 6. What they use: [`draws`] and [`device_ids`] (choices), [`accounts`] (clients at the HTTPS
-//!    door), [`names`] (what the DNS says, validated), [`zone_text`] (a dump as values), [`report`].
+//!    door), `keys` (real ones, and digests in their place), [`names`] (what the DNS says,
+//!    validated), [`zone_text`] (a dump as values), [`report`].
 
 pub mod accounts;
 pub mod compare;
 pub mod device_ids;
 pub mod draws;
 pub mod edits;
+mod keys;
 pub mod kills;
 mod lanes;
 pub mod names;

@@ -18,6 +18,7 @@ fn every_sequence_of_edits_ends_in_the_zone_of_a_full_signing() {
         ("changes", 600),
         ("signatures made again", 100),
         ("signatures verified", 2_000),
+        ("sequences with real keys", 3),
     ] {
         assert!(report.counts[what] >= fewest, "{what}: {report}");
     }

@@ -139,6 +139,8 @@ impl Store {
             .map_err(|error| StoreError::Sql(error.to_string()))?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
+            // A file does not go away as a server may; asking first costs a change its time.
+            .test_before_acquire(false)
             .connect_with(options.read_only(true))
             .await?;
         Ok(Self {

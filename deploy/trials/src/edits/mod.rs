@@ -1,8 +1,8 @@
 //! Random sequences of edits on the signed zone itself, with its own clock: whatever order changes
 //! and re-signing come in, the zone has to be the one that a full signing of the same state makes.
 //!
-//! Every sequence has real keys, a zone and a model of its own, and follows from the seed and its
-//! number alone. After every batch nothing may be signed anew that did not change; after every
+//! Every sequence has a zone and a model of its own and follows from the seed and its number alone;
+//! one in 21 has real keys, the others digests in place of signatures. After every batch nothing may be signed anew that did not change; after every
 //! sequence the records equal those of a full signing, no signature or NSEC is left over, and every
 //! signature verifies. Some sequences end before the outside judges.
 //!

@@ -1,26 +1,27 @@
 //! Playing one sequence.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, ensure};
-use iot_dns_zone::ZoneKeys;
 use iot_registry::clock::unix_now;
 use tempfile::TempDir;
 
 use super::history::History;
 use super::steps::{Plan, State, Step, follow, plan};
 use super::zone::Zone;
+use crate::keys::{self, Keys, KeysOfTrial};
 use crate::lanes::Lane;
 use crate::operations::judges;
 use crate::report::{Counts, add};
 use crate::zone_text::ZoneText;
 
-/// One sequence in so many is judged by dnssec-verify and kzonecheck too.
-const JUDGED_EVERY: u32 = 50;
+/// One sequence with real keys in so many is judged by dnssec-verify and kzonecheck too.
+const JUDGED_EVERY: u32 = 2;
 
 /// One thread's directory, keys and counts.
 pub(super) struct Sequences {
     seed: u64,
+    keys: Keys,
     scratch: TempDir,
     counts: Counts,
 }
@@ -28,9 +29,9 @@ pub(super) struct Sequences {
 impl Lane for Sequences {
     fn begin(seed: u64) -> anyhow::Result<Self> {
         let scratch = tempfile::tempdir()?;
-        ZoneKeys::generate()?.save(scratch.path())?;
         Ok(Self {
             seed,
+            keys: Keys::generate()?,
             scratch,
             counts: Counts::new(),
         })
@@ -38,19 +39,19 @@ impl Lane for Sequences {
 
     /// Plays the sequence with this number.
     fn play(&mut self, number: u32) -> anyhow::Result<()> {
-        let judged = number.is_multiple_of(JUDGED_EVERY);
+        let keys = self.keys.of_trial(number);
+        let judged = keys.are_real() && (number / keys::REAL_EVERY).is_multiple_of(JUDGED_EVERY);
         let plan = plan(self.seed, number);
         let directory = tempfile::tempdir_in(self.scratch.path())?;
-        let keys = ZoneKeys::load(self.scratch.path())?;
         // The clock ends now, when the outside judges look.
         let mut now = unix_now() - plan.steps.iter().map(Step::secs).sum::<u64>();
         let mut state = plan.start.clone();
-        let zone = Zone::build(directory.path(), keys, plan.profile, &state, now)?;
+        let zone = Zone::build(directory.path(), keys.load()?, plan.profile, &state, now)?;
         let history = History::begin(zone.records()?)?;
         let mut playing = Playing {
             zone,
             history,
-            keys: self.scratch.path().to_owned(),
+            keys,
             counts: &mut self.counts,
         };
         for (at, step) in plan.steps.iter().enumerate() {
@@ -59,6 +60,9 @@ impl Lane for Sequences {
         }
         playing.end(&plan, &state, now, self.scratch.path(), judged)?;
         add(&mut self.counts, "sequences", 1);
+        if keys.are_real() {
+            add(&mut self.counts, "sequences with real keys", 1);
+        }
         Ok(())
     }
 
@@ -70,8 +74,7 @@ impl Lane for Sequences {
 struct Playing<'a> {
     zone: Zone,
     history: History,
-    /// Where the keys are.
-    keys: PathBuf,
+    keys: KeysOfTrial<'a>,
     counts: &'a mut Counts,
 }
 
@@ -106,7 +109,7 @@ impl Playing<'_> {
             Step::Back { secs } => *now -= secs,
             Step::OpenAgain => {
                 let before = self.zone.records()?;
-                self.zone.open_again(ZoneKeys::load(&self.keys)?, *now)?;
+                self.zone.open_again(self.keys.load()?, *now)?;
                 ensure!(
                     self.zone.records()? == before,
                     "opened again, the zone is another one"
@@ -129,8 +132,14 @@ impl Playing<'_> {
         let signatures = self.zone.catch_up(now)?;
         add(self.counts, "signatures made again", signatures);
         let directory = tempfile::tempdir_in(scratch)?;
-        let keys = ZoneKeys::load(scratch)?;
-        let full = Zone::build(directory.path(), keys, plan.profile, state, now)?.text()?;
+        let full = Zone::build(
+            directory.path(),
+            self.keys.load()?,
+            plan.profile,
+            state,
+            now,
+        )?
+        .text()?;
         let text = self.zone.text()?;
         let (zone, full) = (ZoneText::parse(&text)?, ZoneText::parse(&full)?);
         judges::equal(&zone, &full)?;

@@ -15,7 +15,7 @@ use anyhow::{Context, bail, ensure};
 use iot_dns_zone::simulation::{SimulatedDisk, StoreLimits};
 use iot_dns_zone::{
     Ceiling, Entry, Opening, Profile, Record, Start, StaticRecords, ZoneConfig, ZoneError,
-    ZoneKeys, ZoneWriter, check,
+    ZoneWriter, check,
 };
 use iot_identity::{DeviceId, Publication, Slot, ZoneName};
 use tempfile::TempDir;
@@ -23,6 +23,7 @@ use tempfile::TempDir;
 use crate::accounts::ZONE;
 use crate::draws::Draws;
 use crate::edits::steps::{State, Step, follow, plan};
+use crate::keys::{Keys, KeysOfTrial};
 use crate::lanes::{self, Lane};
 use crate::report::{Counts, Report, add};
 
@@ -69,6 +70,7 @@ impl PowerCuts {
 
 struct Zones {
     seed: u64,
+    keys: Keys,
     scratch: TempDir,
     counts: Counts,
 }
@@ -76,9 +78,9 @@ struct Zones {
 impl Lane for Zones {
     fn begin(seed: u64) -> anyhow::Result<Self> {
         let scratch = tempfile::tempdir()?;
-        ZoneKeys::generate()?.save(scratch.path())?;
         Ok(Self {
             seed,
+            keys: Keys::generate()?,
             scratch,
             counts: Counts::new(),
         })
@@ -95,7 +97,7 @@ impl Lane for Zones {
                 apex,
                 profile: PROFILE,
             },
-            keys: self.scratch.path().to_owned(),
+            keys: self.keys.of_trial(number),
             directory: directory.path().to_owned(),
             draws: Draws::seeded(self.seed, u64::from(number) << 8 | 1),
             acknowledged: None,
@@ -128,7 +130,7 @@ struct Known {
 
 struct Zone<'a> {
     config: ZoneConfig,
-    keys: PathBuf,
+    keys: KeysOfTrial<'a>,
     directory: PathBuf,
     draws: Draws,
     acknowledged: Option<Known>,
@@ -199,7 +201,7 @@ impl Zone<'_> {
             released_until: 0,
             lost_until: 0,
         };
-        let (limits, keys) = (StoreLimits::tiny(), ZoneKeys::load(&self.keys)?);
+        let (limits, keys) = (StoreLimits::tiny(), self.keys.load()?);
         let (place, now) = (Arc::clone(disk), self.now);
         match ZoneWriter::open_on(place, limits, &self.config, keys, start, now)? {
             Opening::Ready(writer) => {
