@@ -15,6 +15,8 @@ const STARTS: usize = 12;
 
 /// NSID (RFC 5001).
 pub(crate) const OPTION_NSID: u16 = 3;
+/// The time that an idle connection stays open (RFC 7828).
+pub(crate) const OPTION_KEEPALIVE: u16 = 11;
 /// Padding (RFC 7830).
 pub(crate) const OPTION_PADDING: u16 = 12;
 
@@ -44,10 +46,20 @@ pub(crate) struct Edns {
     pub(crate) payload_octets: u16,
     pub(crate) version: u8,
     pub(crate) dnssec_ok: bool,
-    /// The server is asked for its identifier.
-    pub(crate) wants_nsid: bool,
-    /// The query is padded, so the answer may be.
-    pub(crate) wants_padding: bool,
+    /// Of any version; what they mean is known in version 0 only.
+    options: Options,
+}
+
+impl Edns {
+    /// The options, as far as it is known what they mean.
+    #[inline]
+    pub(crate) fn options(&self) -> Options {
+        if self.version == 0 {
+            self.options
+        } else {
+            Options::default()
+        }
+    }
 }
 
 /// The message is not a well-formed query.
@@ -225,13 +237,11 @@ impl<'a> Octets<'a> {
                 if section != 2 || !at_root || edns.is_some() {
                     return Err(Malformed);
                 }
-                let options = Options::parse(rdata)?;
                 edns = Some(Edns {
                     payload_octets: class,
                     version: ttl[1],
                     dnssec_ok: ttl[2] & 0x80 != 0,
-                    wants_nsid: options.nsid,
-                    wants_padding: options.padding,
+                    options: Options::parse(rdata)?,
                 });
             }
         }
@@ -244,14 +254,30 @@ impl<'a> Octets<'a> {
 }
 
 /// Which options an OPT record has, of those that mean something to us. Repeating one changes
-/// nothing, and neither does what stands inside.
-#[derive(Clone, Copy, Default)]
-struct Options {
-    nsid: bool,
-    padding: bool,
-}
+/// nothing, and neither does what stands inside, but for the time of a keepalive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Options(u8);
 
 impl Options {
+    /// The server is asked for its identifier.
+    pub(crate) const NSID: Self = Self(1);
+    /// The query is padded, so the answer may be.
+    pub(crate) const PADDING: Self = Self(2);
+    /// The client would like to know how long it may be idle.
+    pub(crate) const KEEPALIVE: Self = Self(4);
+    /// It tells a time itself, which only servers do (RFC 7828 §3.1).
+    pub(crate) const KEEPALIVE_WITH_TIME: Self = Self(8);
+
+    #[inline]
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    #[inline]
+    pub(crate) fn has(self, option: Self) -> bool {
+        self.0 & option.0 != 0
+    }
+
     /// Options have to fill the RDATA exactly.
     #[inline]
     fn parse(mut rdata: &[u8]) -> Result<Self, Malformed> {
@@ -260,12 +286,15 @@ impl Options {
             let [code_high, code_low, high, low, rest @ ..] = rdata else {
                 return Err(Malformed);
             };
-            match u16::from_be_bytes([*code_high, *code_low]) {
-                OPTION_NSID => options.nsid = true,
-                OPTION_PADDING => options.padding = true,
-                _ => {}
-            }
             let length = usize::from(u16::from_be_bytes([*high, *low]));
+            let option = match u16::from_be_bytes([*code_high, *code_low]) {
+                OPTION_NSID => Self::NSID,
+                OPTION_PADDING => Self::PADDING,
+                OPTION_KEEPALIVE if length == 0 => Self::KEEPALIVE,
+                OPTION_KEEPALIVE => Self::KEEPALIVE_WITH_TIME,
+                _ => Self::default(),
+            };
+            options.0 |= option.0;
             rdata = rest.get(length..).ok_or(Malformed)?;
         }
         Ok(options)
@@ -321,20 +350,27 @@ mod tests {
 
     #[test]
     fn options_are_noticed_wherever_they_stand() {
-        let with = |options: &[u8]| {
+        let of_version = |version: u8, options: &[u8]| {
             let mut octets = message(&[]);
             octets[11] = 1;
-            octets.extend_from_slice(&[0, 0, 41, 4, 208, 0, 0, 0x80, 0, 0, options.len() as u8]);
+            octets.extend_from_slice(&[0, 0, 41, 4, 208, 0, version, 0x80, 0]);
+            octets.extend_from_slice(&[0, options.len() as u8]);
             octets.extend_from_slice(options);
             let edns = Query::parse(&octets).unwrap().edns.ok().flatten();
-            edns.map(|edns| (edns.dnssec_ok, edns.wants_nsid, edns.wants_padding))
+            edns.map(|edns| (edns.dnssec_ok, edns.options().0))
         };
-        assert_eq!(with(&[]), Some((true, false, false)));
-        assert_eq!(
-            with(&[0, 10, 0, 1, 7, 0, 3, 0, 0]),
-            Some((true, true, false))
-        );
-        assert_eq!(with(&[0, 12, 0, 0, 0, 3, 0, 0]), Some((true, true, true)));
+        let with = |options: &[u8]| of_version(0, options);
+        let both = Options::NSID.0 | Options::PADDING.0;
+        assert_eq!(with(&[]), Some((true, 0)));
+        let cookie_and_nsid = [0, 10, 0, 1, 7, 0, 3, 0, 0];
+        assert_eq!(with(&cookie_and_nsid), Some((true, Options::NSID.0)));
+        assert_eq!(with(&[0, 12, 0, 0, 0, 3, 0, 0]), Some((true, both)));
+        assert_eq!(of_version(1, &[0, 12, 0, 0]), Some((true, 0)));
         assert_eq!(with(&[0, 12, 0, 1]), None);
+        let keepalive = Options::KEEPALIVE.0;
+        assert_eq!(with(&[0, 11, 0, 0]), Some((true, keepalive)));
+        let with_time = keepalive | Options::KEEPALIVE_WITH_TIME.0;
+        let one_of_each = [0, 11, 0, 0, 0, 11, 0, 2, 0, 9];
+        assert_eq!(with(&one_of_each), Some((true, with_time)));
     }
 }

@@ -1,6 +1,8 @@
 //! Responses as octets: sections filled RRset by RRset, never cut inside one.
 
-use crate::query::{Edns, HEADER_OCTETS, OPTION_NSID, OPTION_PADDING, Query};
+use crate::query::{
+    Edns, HEADER_OCTETS, OPTION_KEEPALIVE, OPTION_NSID, OPTION_PADDING, Options, Query,
+};
 use crate::record_type::TYPE_OPT;
 use crate::render::{Content, Owner, Prepared, Signed, Templates, Writer};
 
@@ -15,6 +17,8 @@ const OPTION_HEAD_OCTETS: usize = 4;
 /// Octets of an extended error without text (RFC 8914).
 const EXTENDED_ERROR_OCTETS: usize = OPTION_HEAD_OCTETS + 2;
 const OPTION_EXTENDED_ERROR: u16 = 15;
+/// Octets of the keepalive option with its time (RFC 7828 §3.1).
+const KEEPALIVE_OCTETS: usize = OPTION_HEAD_OCTETS + 2;
 /// Block that encrypted responses are padded to (RFC 8467 §4.1).
 const PADDING_BLOCK_OCTETS: usize = 468;
 
@@ -37,6 +41,50 @@ pub struct Answering {
     pub nsid: Option<Box<[u8]>>,
     /// Whether padded queries on encrypted transports get padded responses (RFC 8467).
     pub padding: bool,
+    /// How long a connection may be idle, in units of 100 ms: told over TCP and TLS to those who ask
+    /// (RFC 7828). The listeners set it from their limits. Without it the option is ignored.
+    pub keepalive_tenths: Option<u16>,
+}
+
+/// What a response says in options of the server itself, to who asked.
+#[derive(Clone, Copy, Debug)]
+struct Told<'r> {
+    nsid: Option<&'r [u8]>,
+    keepalive_tenths: Option<u16>,
+    padded: bool,
+}
+
+impl<'r> Told<'r> {
+    /// `room_octets` is left beside the question and an error.
+    #[cold]
+    fn new(
+        asked: Options,
+        answering: &'r Answering,
+        transport: Transport,
+        room_octets: usize,
+    ) -> Self {
+        let keepalive_tenths = answering.keepalive_tenths.filter(|_| {
+            let is_asked = asked.has(Options::KEEPALIVE) && transport != Transport::Datagram;
+            is_asked && KEEPALIVE_OCTETS <= room_octets
+        });
+        let room_octets = room_octets - keepalive_tenths.map_or(0, |_| KEEPALIVE_OCTETS);
+        let nsid = answering.nsid.as_deref().filter(|nsid| {
+            asked.has(Options::NSID) && OPTION_HEAD_OCTETS + nsid.len() <= room_octets
+        });
+        Self {
+            nsid,
+            keepalive_tenths,
+            padded: answering.padding
+                && asked.has(Options::PADDING)
+                && transport == Transport::EncryptedStream,
+        }
+    }
+
+    /// Octets that are kept free for it; padding takes what is left.
+    fn octets(&self) -> usize {
+        self.nsid.map_or(0, |nsid| OPTION_HEAD_OCTETS + nsid.len())
+            + self.keepalive_tenths.map_or(0, |_| KEEPALIVE_OCTETS)
+    }
 }
 
 /// A response code with its meaning for us (RFC 1035, RFC 6891).
@@ -75,8 +123,7 @@ pub(crate) struct Response<'r, 'q> {
     writer: Writer<'r>,
     query: &'r Query<'q>,
     edns: Option<Edns>,
-    nsid: Option<&'r [u8]>,
-    padded: bool,
+    told: Option<Told<'r>>,
     /// Records have to end here, so that the OPT record fits behind them.
     records_end: usize,
     answers: u16,
@@ -113,18 +160,12 @@ impl<'r, 'q> Response<'r, 'q> {
         if error_octets > limit {
             return None;
         }
-        // What an option means in another version of EDNS is not known.
-        let nsid = edns
-            .filter(|edns| edns.wants_nsid && edns.version == 0)
-            .and(answering.nsid.as_deref())
-            .filter(|nsid| error_octets + OPTION_HEAD_OCTETS + nsid.len() <= limit);
-        let padded = answering.padding
-            && transport == Transport::EncryptedStream
-            && edns.is_some_and(|edns| edns.wants_padding && edns.version == 0);
+        let asked = edns.map_or(Options::default(), |edns| edns.options());
+        let told = (!asked.is_empty())
+            .then(|| Told::new(asked, answering, transport, limit - error_octets));
         // An extended error stands only where there are no records. An answer of nearly 65,535
         // octets is left without padding.
-        let reserved =
-            edns.map_or(0, |_| OPT_OCTETS) + nsid.map_or(0, |nsid| OPTION_HEAD_OCTETS + nsid.len());
+        let reserved = edns.map_or(0, |_| OPT_OCTETS) + told.as_ref().map_or(0, Told::octets);
         let mut writer = Writer::new(&mut out[..limit]);
         writer.array(&[0; HEADER_OCTETS]);
         if let Some(question) = question {
@@ -134,8 +175,7 @@ impl<'r, 'q> Response<'r, 'q> {
             writer,
             query,
             edns,
-            nsid,
-            padded,
+            told,
             records_end: limit - reserved,
             answers: 0,
             authorities: 0,
@@ -293,17 +333,15 @@ impl<'r, 'q> Response<'r, 'q> {
             0,
         ]);
         let start = self.writer.length();
-        if let Some(nsid) = self.nsid {
-            self.writer.number(OPTION_NSID);
-            self.writer.number(nsid.len() as u16);
-            self.writer.octets(nsid);
+        if let Some(told) = self.told {
+            self.push_told(&told);
         }
         if let Some(error) = self.extended_error {
             for number in [OPTION_EXTENDED_ERROR, 2, error as u16] {
                 self.writer.number(number);
             }
         }
-        if self.padded {
+        if self.told.is_some_and(|told| told.padded) {
             self.push_padding();
         }
         // At most 65,535 octets in all.
@@ -312,18 +350,37 @@ impl<'r, 'q> Response<'r, 'q> {
         written[start - 2..start].copy_from_slice(&options_octets.to_be_bytes());
     }
 
+    #[cold]
+    fn push_told(&mut self, told: &Told<'_>) {
+        if let Some(nsid) = told.nsid {
+            self.writer.number(OPTION_NSID);
+            // It fits a message.
+            self.writer.number(nsid.len() as u16);
+            self.writer.octets(nsid);
+        }
+        if let Some(tenths) = told.keepalive_tenths {
+            for number in [OPTION_KEEPALIVE, 2, tenths] {
+                self.writer.number(number);
+            }
+        }
+    }
+
     /// Pads to a whole number of blocks, or as far as a message goes.
     fn push_padding(&mut self) {
-        let length = self.writer.length() + OPTION_HEAD_OCTETS;
-        let room = self.writer.room();
-        let wanted = length.next_multiple_of(PADDING_BLOCK_OCTETS) - length;
-        let Some(most) = room.checked_sub(OPTION_HEAD_OCTETS) else {
+        let Some(octets) = padding_octets(self.writer.length(), self.writer.room()) else {
             return;
         };
-        let octets = wanted.min(most);
         self.writer.number(OPTION_PADDING);
         // Less than a block.
         self.writer.number(octets as u16);
         self.writer.zeros(octets);
     }
+}
+
+/// Content of the padding option behind so many octets of a message, for whole blocks (RFC 8467 §4.1)
+/// or as much as there is room for; none without room for the option.
+pub(crate) fn padding_octets(octets: usize, room_octets: usize) -> Option<usize> {
+    let most = room_octets.checked_sub(OPTION_HEAD_OCTETS)?;
+    let octets = octets + OPTION_HEAD_OCTETS;
+    Some(most.min(octets.next_multiple_of(PADDING_BLOCK_OCTETS) - octets))
 }

@@ -63,6 +63,7 @@ fn no_answer_allocates() {
     let answering = Answering {
         nsid: Some(b"server".as_slice().into()),
         padding: true,
+        ..Answering::default()
     };
     let names = [
         format!("1.{}", eid(7)),

@@ -32,11 +32,13 @@ async fn start(zone: &Zone) -> Server {
     let any_port: Vec<SocketAddr> = vec!["127.0.0.1:0".parse().unwrap()];
     let listeners = Listeners {
         tcp: any_port.clone(),
-        dot: any_port,
-        ..Listeners::default()
+        dot: any_port.clone(),
+        doh: any_port.clone(),
+        udp: any_port,
     };
     let options = Options {
         answering: Answering {
+            nsid: Some(b"ns1".as_slice().into()),
             padding: true,
             ..Answering::default()
         },
@@ -111,9 +113,15 @@ async fn encrypted_answers_are_padded_to_blocks() {
         (bound.dot[0], ["+tls", "+padding=128"], true),
         (bound.dot[0], ["+tls", "+nopadding"], false),
         (bound.tcp[0], ["+tcp", "+padding=128"], false),
+        (bound.doh[0], ["+https", "+padding=128"], true),
+        (bound.doh[0], ["+https", "+nopadding"], false),
     ] {
         let port = address.port().to_string();
-        for (name, record_type) in [(name.as_str(), "TLSA"), ("x.iotregistry.example", "A")] {
+        for (name, record_type) in [
+            (name.as_str(), "TLSA"),
+            ("x.iotregistry.example", "A"),
+            ("iotregistry.example", "DNSKEY"),
+        ] {
             let mut arguments = vec!["@127.0.0.1", "-p", &port, "+dnssec", "+retry=0"];
             arguments.extend(how);
             arguments.extend([name, record_type]);
@@ -125,6 +133,59 @@ async fn encrypted_answers_are_padded_to_blocks() {
             let octets: usize = received.split(' ').next().unwrap().parse().unwrap();
             assert_eq!(octets.is_multiple_of(468), is_padded, "{text}");
         }
+    }
+    server.shutdown().await.unwrap();
+}
+
+/// RFC 7828: the limit of our own listeners, where there is a connection that is ours to keep.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_is_told_how_long_a_connection_may_be_idle() {
+    let zone = devices();
+    let server = start(&zone).await;
+    let bound = server.bound().clone();
+    // Payload 1232, and an empty keepalive.
+    let mut query = framed_query(7);
+    query.extend([0, 0, 41, 4, 0xd0, 0, 0, 0, 0, 0, 4, 0, 11, 0, 0]);
+    query[1] += 15;
+    query[13] = 1;
+    let mut socket = TcpStream::connect(bound.tcp[0]).unwrap();
+    socket.write_all(&query).unwrap();
+    let mut length = [0; 2];
+    socket.read_exact(&mut length).unwrap();
+    let mut octets = vec![0; usize::from(u16::from_be_bytes(length))];
+    socket.read_exact(&mut octets).unwrap();
+    let idle_10_s = [0, 11, 0, 2, 0, 100];
+    assert!(octets.ends_with(&idle_10_s), "{octets:?}");
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    udp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    udp.send_to(&query[2..], bound.udp[0]).unwrap();
+    let mut datagram = [0; 1500];
+    let length = udp.recv(&mut datagram).unwrap();
+    let without = &octets[..octets.len() - idle_10_s.len()];
+    assert_eq!(datagram[..length - 1], without[..without.len() - 1]);
+    assert_eq!((datagram[length - 1], without[without.len() - 1]), (0, 6));
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_names_itself_over_every_transport() {
+    let zone = devices();
+    let server = start(&zone).await;
+    let bound = server.bound().clone();
+    for (address, how) in [
+        (bound.udp[0], "+notcp"),
+        (bound.tcp[0], "+tcp"),
+        (bound.dot[0], "+tls"),
+        (bound.doh[0], "+https"),
+    ] {
+        let port = address.port().to_string();
+        let arguments = ["@127.0.0.1", "-p", &port, how, "+nsid", "+retry=0"];
+        let arguments = [&arguments[..], &["iotregistry.example", "SOA"]].concat();
+        let Some(output) = judge("kdig", &arguments) else {
+            return;
+        };
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(text.contains("6E7331 \"ns1\""), "{how}: {text}");
     }
     server.shutdown().await.unwrap();
 }

@@ -1,7 +1,7 @@
 //! Everything about a query that does not depend on the zone's content, and what is said instead of
 //! an answer.
 
-use crate::query::{Query, Question};
+use crate::query::{Options, Query, Question};
 use crate::record_type::{TYPE_AXFR, TYPE_IXFR, TYPE_NXNAME, TYPE_OPT, TYPE_TKEY, TYPE_TSIG};
 use crate::response::{ExtendedError, Response, ResponseCode};
 
@@ -65,5 +65,16 @@ pub(super) fn admit<'r, 'q>(query: &'r Query<'q>) -> Result<&'r Question<'q>, Re
         TYPE_AXFR | TYPE_IXFR => Err(Refusal::new(ResponseCode::Refused)),
         _ if question.class != CLASS_IN => Err(Refusal::new(ResponseCode::Refused)),
         _ => Ok(question),
+    }
+}
+
+/// Checks what matters on connections only: a client does not tell how long they stay open (RFC 7828
+/// §3.2.1). In a datagram the option means nothing.
+pub(super) fn admit_on_stream(query: &Query<'_>) -> Result<(), Refusal> {
+    match query.edns {
+        Ok(Some(edns)) if edns.options().has(Options::KEEPALIVE_WITH_TIME) => {
+            Err(Refusal::new(ResponseCode::FormErr))
+        }
+        _ => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
 //! Many queries at once, in phases: while one waits for memory, the others are worked on.
 
-use super::admit::{Refusal, admit};
+use super::admit::{Refusal, admit, admit_on_stream};
 use super::resolve::{Request, Unanswerable};
 use super::{Answering, Disposition, Patience, Transport};
 use crate::denial::{Chain, Name};
@@ -108,6 +108,16 @@ impl Batch<'_> {
         let mut pending: [Option<Pending<'_>>; N] = [const { None }; N];
         for (pending, exchange) in pending.iter_mut().zip(&*exchanges) {
             *pending = self.read(exchange.query);
+        }
+        // Looked at once for all, so that it costs datagrams nothing.
+        if self.answering.keepalive_tenths.is_some() && self.transport != Transport::Datagram {
+            for pending in pending.iter_mut().flatten() {
+                if let (Step::Find { .. }, Err(refusal)) =
+                    (&pending.step, admit_on_stream(&pending.query))
+                {
+                    pending.step = Step::Refuse(refusal);
+                }
+            }
         }
         for pending in pending.iter_mut().flatten() {
             self.locate(&mut pending.step);

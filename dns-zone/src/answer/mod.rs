@@ -7,6 +7,7 @@
 //! | not exactly one question, compression, trailing octets, two OPT | FORMERR |
 //! | opcode NOTIFY or UPDATE; other opcodes | REFUSED; NOTIMP |
 //! | EDNS version above 0 | BADVERS |
+//! | over a stream: a keepalive with a time of the client's | FORMERR |
 //! | QTYPE 0, OPT, NXNAME, TKEY, TSIG | FORMERR |
 //! | class other than IN, name outside the zone, AXFR, IXFR | REFUSED |
 //! | QTYPE ANY | one RRset, the one of the lowest type (RFC 8482 §4.1) |

@@ -12,6 +12,7 @@
     reason = "recvmmsg and sendmmsg over preallocated headers"
 )]
 
+mod outbox;
 mod path;
 
 use std::io;
@@ -23,7 +24,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use path::{aim_back, has_port};
+pub(super) use outbox::{Outbox, ReturnPath};
+use path::has_port;
 
 /// Datagrams in a batch.
 pub(super) const BATCH: usize = 64;
@@ -92,15 +94,6 @@ pub(super) struct Sent {
     pub(super) failed: usize,
 }
 
-/// Where an answer has to go, and from which address.
-#[derive(Clone, Copy)]
-pub(super) struct ReturnPath {
-    peer: [u8; PEER_OCTETS],
-    peer_octets: usize,
-    control: [u8; CONTROL_OCTETS],
-    control_octets: usize,
-}
-
 /// Places for queries, their peers and their answers.
 pub(super) struct Batch {
     storage: NonNull<Storage>,
@@ -108,17 +101,6 @@ pub(super) struct Batch {
     used: usize,
     /// Headers at the beginning of `sent` that wait to be sent.
     queued: usize,
-}
-
-/// Collects answers for one `sendmmsg`.
-pub(super) struct Outbox<'a> {
-    received: &'a [libc::mmsghdr; BATCH],
-    replies: &'a [libc::msghdr; BATCH],
-    answer_parts: &'a mut [libc::iovec; BATCH],
-    sent: &'a mut [libc::mmsghdr; BATCH],
-    peers: &'a [Words<32>; BATCH],
-    controls: &'a mut [Words<CONTROL_OCTETS>; BATCH],
-    queued: &'a mut usize,
 }
 
 impl Batch {
@@ -306,42 +288,6 @@ impl Drop for Batch {
     }
 }
 
-impl Outbox<'_> {
-    /// Queues the answer in a place; to be called at most once for each.
-    pub(super) fn queue(&mut self, place: usize, octets: usize) {
-        let header = &self.received[place].msg_hdr;
-        let Some(next) = self.sent.get_mut(*self.queued) else {
-            return;
-        };
-        let mut reply = self.replies[place];
-        self.answer_parts[place].iov_len = octets.min(ANSWER_OCTETS_MAX);
-        reply.msg_namelen = header.msg_namelen.min(PEER_OCTETS as libc::socklen_t);
-        let control_octets = control_octets(header);
-        let control = &mut self.controls[place].0[..control_octets];
-        if !control.is_empty() && aim_back(control) {
-            reply.msg_controllen = control_octets as _;
-        } else {
-            reply.msg_control = std::ptr::null_mut();
-            reply.msg_controllen = 0;
-        }
-        next.msg_hdr = reply;
-        *self.queued += 1;
-    }
-
-    /// What is needed to answer the query of a place later.
-    pub(super) fn return_path(&self, place: usize) -> ReturnPath {
-        let header = &self.received[place].msg_hdr;
-        let mut peer = [0; PEER_OCTETS];
-        peer.copy_from_slice(&self.peers[place].0[..PEER_OCTETS]);
-        ReturnPath {
-            peer,
-            peer_octets: (header.msg_namelen as usize).min(PEER_OCTETS),
-            control: self.controls[place].0,
-            control_octets: control_octets(header),
-        }
-    }
-}
-
 /// Makes the socket tell the destination of each datagram, for sockets that have many addresses.
 ///
 /// # Errors
@@ -399,14 +345,6 @@ fn passing(error: io::Error) -> io::Result<usize> {
 fn becomes_writable(socket: &UdpSocket) -> bool {
     let mut waited = [PollFd::new(socket, PollFlags::OUT)];
     poll(&mut waited, Some(&FULL_SOCKET_WAIT)).is_ok_and(|ready| ready > 0)
-}
-
-#[allow(
-    clippy::unnecessary_cast,
-    reason = "not every C library has usize here"
-)]
-fn control_octets(header: &libc::msghdr) -> usize {
-    (header.msg_controllen as usize).min(CONTROL_OCTETS)
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@
 //! responses (as we do), and answers FORMERR without a question where its parser fails: also for
 //! names that go beyond our stricter reading, and for QDCOUNT=0 with trailing octets. It accepts
 //! DoH by POST only and closes the stream of any other request. It logs every query at `info`:
-//! filter `hickory_server=warn`.
+//! filter `hickory_server=warn`. Connections come to it through a [door](super::https_door) at the
+//! loopback, so that is the peer it sees.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,9 @@ use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::handler::Handler;
-use super::{Clock, Listeners, ServeError, bind_error};
+use super::https_door::Door;
+use super::stream::give_up_after;
+use super::{Clock, Limits, Listeners, Options, ServeError, bind_error};
 use crate::reader::ZoneReader;
 
 /// A connection without a query for this long is closed (RFC 7766 §6.2.3 asks for seconds).
@@ -26,30 +29,59 @@ const BACKLOG: u32 = 1024;
 const HTTPS_PATH: &str = "/dns-query";
 
 /// Running listeners. Dropping it ends them.
-pub(super) struct Hickory(hickory_server::Server<Handler>);
+pub(super) struct Hickory {
+    server: hickory_server::Server<Handler>,
+    doors: Vec<Door>,
+}
 
 impl Hickory {
     /// Takes the addresses and notes their real ports in `bound`.
     pub(super) fn start(
         reader: ZoneReader,
+        options: &Options,
         listeners: &Listeners,
         tls: Option<Arc<ServerConfig>>,
         clock: Clock,
         bound: &mut Listeners,
     ) -> Result<Self, ServeError> {
-        let mut server = hickory_server::Server::new(Handler::new(reader, clock));
+        let handler = Handler::new(reader, options.answering.clone(), clock);
+        let mut hickory = Self {
+            server: hickory_server::Server::new(handler),
+            doors: Vec::new(),
+        };
         let Some(tls) = tls else {
-            return Ok(Self(server));
+            return Ok(hickory);
         };
         for address in &listeners.doh {
-            let (listener, local) = taken("doh", *address)?;
+            let opened = hickory.open(*address, with_alpn(&tls, b"h2"), &options.limits);
+            let local = opened.map_err(|source| bind_error("doh", *address, source))?;
             bound.doh.push(local);
-            let (tls, path) = (with_alpn(&tls, b"h2"), HTTPS_PATH.to_owned());
-            server
-                .register_https_listener_with_tls_config(listener, IDLE_TIMEOUT, tls, None, path)
-                .map_err(|source| bind_error("doh", *address, source))?;
         }
-        Ok(Self(server))
+        Ok(hickory)
+    }
+
+    /// Takes an address for a door, and another one behind it.
+    fn open(
+        &mut self,
+        address: SocketAddr,
+        tls: Arc<ServerConfig>,
+        limits: &Limits,
+    ) -> io::Result<SocketAddr> {
+        let outside = listen(address)?;
+        give_up_after(&outside, limits.idle + limits.stalled)?;
+        let local = outside.local_addr()?;
+        let inside = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        let door = Door::open(outside, inside.local_addr()?, limits);
+        self.doors.push(door);
+        let path = HTTPS_PATH.to_owned();
+        self.server.register_https_listener_with_tls_config(
+            inside,
+            IDLE_TIMEOUT,
+            tls,
+            None,
+            path,
+        )?;
+        Ok(local)
     }
 
     /// Lets tasks end, and returns when they have.
@@ -57,20 +89,12 @@ impl Hickory {
     /// # Errors
     /// A listener had ended before.
     pub(super) async fn shutdown(mut self) -> io::Result<()> {
-        let ended = self.0.shutdown_gracefully().await;
+        let ended = self.server.shutdown_gracefully().await;
+        for door in self.doors {
+            door.close().await;
+        }
         ended.map_err(io::Error::other)
     }
-}
-
-fn taken(
-    transport: &'static str,
-    address: SocketAddr,
-) -> Result<(TcpListener, SocketAddr), ServeError> {
-    let with_address = listen(address).and_then(|listener| {
-        let local = listener.local_addr()?;
-        Ok((listener, local))
-    });
-    with_address.map_err(|source| bind_error(transport, address, source))
 }
 
 /// Listens without Nagle's algorithm: accepted sockets inherit the option, and an answer that waits

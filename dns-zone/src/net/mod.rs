@@ -6,13 +6,14 @@
 //! |---|---|
 //! | UDP | `udp`: one pinned thread a core, batches by recvmmsg and sendmmsg |
 //! | TCP, DoT | `stream`: one pinned thread a core, epoll, all queries of a read at once |
-//! | DoH | `hickory`: tasks of the runtime |
+//! | DoH | `hickory`, behind the limits of `https_door`: tasks of the runtime |
 
 mod batch;
 mod counters;
 mod ended;
 mod handler;
 mod hickory;
+mod https_door;
 mod pin;
 mod socket;
 mod source;
@@ -60,7 +61,7 @@ pub struct Listeners {
 /// How to serve.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What the server says of itself.
+    /// What the server says of itself; the time of idle connections comes from `limits`.
     pub answering: Answering,
     /// UDP threads, and as many for TCP and DoT; without a number, one for each core that this
     /// process may use.
@@ -74,8 +75,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             answering: Answering {
-                nsid: None,
                 padding: true,
+                ..Answering::default()
             },
             threads: None,
             limits: Limits::default(),
@@ -197,9 +198,12 @@ pub async fn serve_with(
     let udp_threads = if listeners.udp.is_empty() { 0 } else { threads };
     let sockets = take_udp(&listeners.udp, udp_threads, &mut bound)?;
     let stream_sockets = listen(listeners, tls.as_deref(), threads, &mut bound)?;
-    let hickory = Hickory::start(reader.clone(), listeners, tls, clock, &mut bound)?;
+    let hickory = Hickory::start(reader.clone(), &options, listeners, tls, clock, &mut bound)?;
     let watch = Watch::new();
-    let answering = Arc::new(options.answering);
+    let answering = Arc::new(Answering {
+        keepalive_tenths: Some(options.limits.idle_tenths()),
+        ..options.answering
+    });
     let answer = stream::answers_of_zone(reader.clone(), Arc::clone(&answering), clock);
     let streams = Streams::start(stream_sockets, options.limits, &answer, &watch)?;
     let source = ZoneSource::new(reader, answering, clock);

@@ -20,6 +20,7 @@ fn check(query: &[u8]) {
     let answering = Answering {
         nsid: Some(b"server 1".as_slice().into()),
         padding: true,
+        ..Answering::default()
     };
     for (transport, limit) in [
         (Transport::Datagram, 1232),

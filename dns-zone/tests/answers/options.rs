@@ -1,6 +1,6 @@
 //! Options of EDNS that mean something here: NSID, padding, extended errors.
 
-use hickory_proto::op::Message;
+use hickory_proto::op::{Message, ResponseCode};
 use iot_dns_zone::{Answering, Transport};
 
 use crate::asking::*;
@@ -8,6 +8,7 @@ use crate::fixture::{self, NOW, eid, iccid};
 
 const NSID: u16 = 3;
 const COOKIE: u16 = 10;
+const KEEPALIVE: u16 = 11;
 const PADDING: u16 = 12;
 const EXTENDED_ERROR: u16 = 15;
 
@@ -55,6 +56,7 @@ fn nsid_is_told_to_those_who_ask() {
     let named = Answering {
         nsid: Some(b"ns1.a".as_slice().into()),
         padding: false,
+        ..Answering::default()
     };
     let cases = [
         (name("1", iccid()), vec![(NSID, b"ns1.a".to_vec())]),
@@ -90,6 +92,7 @@ fn an_identifier_never_breaks_the_limit() {
         let answering = Answering {
             nsid: Some(vec![7; length].into()),
             padding: false,
+            ..Answering::default()
         };
         for payload in [512, 1232] {
             let mut octets = Ask::new(&name("1", iccid()), TYPE_TLSA).plain().octets();
@@ -146,6 +149,7 @@ fn padded_queries_get_whole_blocks_where_that_is_encrypted() {
     let padding = Answering {
         nsid: Some(b"ns1".as_slice().into()),
         padding: true,
+        ..Answering::default()
     };
     let names = [
         name("1", iccid()),
@@ -176,6 +180,55 @@ fn padded_queries_get_whole_blocks_where_that_is_encrypted() {
         let response = respond_as(&zone, &padding, &unpadded, encrypted, NOW).unwrap();
         assert!(options(&response).iter().all(|(code, _)| *code != PADDING));
     }
+}
+
+/// RFC 7828: in units of 100 ms, over streams, to those who ask with an empty option.
+#[test]
+fn idle_time_is_told_on_connections_to_those_who_ask() {
+    let zone = devices();
+    let open_for_10_s = Answering {
+        padding: true,
+        keepalive_tenths: Some(100),
+        ..Answering::default()
+    };
+    let streams = [Transport::Stream, Transport::EncryptedStream];
+    let device = name("1", iccid());
+    let told = vec![(KEEPALIVE, vec![0, 100])];
+    for transport in streams {
+        let asked = query(&device, TYPE_TLSA, 0, &[option(KEEPALIVE, b"")]);
+        let response = respond_as(&zone, &open_for_10_s, &asked, transport, NOW).unwrap();
+        assert_eq!(options(&response), told);
+        assert_eq!(response[3] & 0x0f, 0);
+        let response = respond(&zone, &asked, transport, NOW).unwrap();
+        assert_eq!(options(&response), [], "whoever has no time tells none");
+        let silent = query(&device, TYPE_TLSA, 0, &[]);
+        let response = respond_as(&zone, &open_for_10_s, &silent, transport, NOW).unwrap();
+        assert_eq!(options(&response), []);
+        let later = query(&device, TYPE_TLSA, 1, &[option(KEEPALIVE, b"")]);
+        let response = respond_as(&zone, &open_for_10_s, &later, transport, NOW).unwrap();
+        assert_eq!(options(&response), []);
+        for time in [&b"\0\x64"[..], b"x", &[0; 300]] {
+            let malformed = query(&device, TYPE_TLSA, 0, &[option(KEEPALIVE, time)]);
+            let response = respond_as(&zone, &open_for_10_s, &malformed, transport, NOW).unwrap();
+            let message = Message::from_vec(&response).unwrap();
+            assert_eq!(message.metadata.response_code, ResponseCode::FormErr);
+            assert_eq!(message.answers.len(), 0);
+        }
+    }
+    for time in [&b""[..], b"\0\x64", b"x"] {
+        let asked = query(&device, TYPE_TLSA, 0, &[option(KEEPALIVE, time)]);
+        let datagram = Transport::Datagram;
+        let response = respond_as(&zone, &open_for_10_s, &asked, datagram, NOW).unwrap();
+        assert_eq!((options(&response), response[3] & 0x0f), (vec![], 0));
+    }
+    let padded = [option(PADDING, b""), option(KEEPALIVE, b"")];
+    let asked = query(&device, TYPE_TLSA, 0, &padded);
+    let encrypted = Transport::EncryptedStream;
+    let response = respond_as(&zone, &open_for_10_s, &asked, encrypted, NOW).unwrap();
+    assert_eq!(
+        (response.len() % 468, &options(&response)[0]),
+        (0, &told[0])
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Batches over loopback.
 
-use super::path::CONTROL_HEADER_OCTETS;
+use super::path::{CONTROL_HEADER_OCTETS, aim_back};
 use super::*;
 use std::net::SocketAddr;
 
@@ -109,6 +109,36 @@ fn an_answer_that_the_system_refuses_does_not_stop_the_others() {
     let (_, mut outbox) = batch.split(3);
     (0..3).for_each(|place| outbox.queue(place, 5));
     assert_eq!(batch.send(&server), Sent { sent: 2, failed: 1 });
+}
+
+/// ICMP messages about peers that are gone are told to connected sockets only, which ours are not.
+#[test]
+fn peers_that_are_gone_cost_the_rest_of_a_batch_nothing() {
+    let (server, client) = pair();
+    let gone = UdpSocket::bind("127.0.0.1:0").unwrap();
+    gone.connect(server.local_addr().unwrap()).unwrap();
+    let mut batch = Batch::new();
+    gone.send(b"a query").unwrap();
+    client.send(b"a query").unwrap();
+    assert_eq!(batch.receive(&server, Until::One).unwrap(), 2);
+    let outbox = batch.split(2).1;
+    let paths = [0, 1].map(|place| outbox.return_path(place));
+    drop(gone);
+    for _ in 0..3 {
+        for place in 0..8 {
+            batch.restore(place, b"a query", &paths[place % 2]);
+        }
+        let (_, mut outbox) = batch.split(8);
+        (0..8).for_each(|place| outbox.queue(place, 5));
+        assert_eq!(batch.send(&server), Sent { sent: 8, failed: 0 });
+    }
+    client
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    for _ in 0..12 {
+        assert_eq!(client.recv(&mut [0; 100]).unwrap(), 5);
+    }
+    assert_eq!(batch.receive(&server, Until::Now).unwrap(), 0);
 }
 
 #[test]

@@ -5,31 +5,26 @@
 //! wait, and are answered after later ones (RFC 7766 §6.2.1.1). What is not whole yet is kept here,
 //! and so are answers that the peer has not taken; an idle connection keeps nothing.
 //!
-//! Knows no socket and no clock.
+//! Knows no socket and no clock. `messages`: from whole messages to responses.
+
+mod messages;
 
 use std::mem;
 use std::time::Instant;
 
 use super::backlog::Backlog;
 use super::close::Close;
-use super::framing::{LENGTH_OCTETS, first_message, push_framed};
 use super::limits::Limits;
-use super::scratch::{BATCH, CRAMPED_OCTETS, Desk, Load, RESPONSE_OCTETS_MAX, ROOM_OCTETS, Work};
+use super::scratch::{CRAMPED_OCTETS, Load, Work};
 use super::table::Class;
 use super::tls::{Session, TlsError};
-use crate::answer::{Disposition, Exchange, Patience, Transport};
+use crate::answer::Transport;
+use messages::Waiting;
 
 /// Records that are not whole: one record of the largest size, and what may be read behind it.
 const RECORDS_OCTETS_MAX: usize = 40_000;
 /// The same before the handshake has ended: a ClientHello has a few hundred octets to 2 KiB.
 const HANDSHAKE_OCTETS_MAX: usize = 16_384;
-
-/// A query that waits for a signature.
-#[derive(Debug)]
-struct Waiting {
-    query: Box<[u8]>,
-    until: Instant,
-}
 
 /// The state of one connection.
 #[derive(Debug)]
@@ -142,6 +137,12 @@ impl Connection {
             ))
     }
 
+    /// Since when the peer has owed us the rest of a message, or room for its answers.
+    pub(super) fn owed_since(&self) -> Option<Instant> {
+        let owed = [self.begun_at, self.backlog.stalled_since()];
+        owed.into_iter().flatten().min()
+    }
+
     /// Takes octets from the peer and answers what is whole. Also after an error, what was written
     /// is to be sent.
     pub(super) fn receive(&mut self, octets: &mut [u8], work: &mut Work<'_>) -> Result<(), Close> {
@@ -184,25 +185,6 @@ impl Connection {
         let sealed = self.seal(work);
         self.note_begun(work.now);
         outcome.and(sealed)
-    }
-
-    /// Asks again for queries that wait for a signature; those that waited long enough are refused.
-    /// With [`Patience::Refuse`], all are.
-    pub(super) fn retry(&mut self, patience: Patience, work: &mut Work<'_>) -> Result<(), Close> {
-        let (mut late, mut early) = (Vec::new(), Vec::new());
-        for waiting in mem::take(&mut self.waiting) {
-            if patience == Patience::Refuse || waiting.until <= work.now {
-                late.push(waiting);
-            } else {
-                early.push(waiting);
-            }
-        }
-        for (waiting, patience) in [(late, Patience::Refuse), (early, Patience::Wait)] {
-            for some in waiting.chunks(BATCH) {
-                self.ask_again(some, patience, work);
-            }
-        }
-        self.seal(work)
     }
 
     /// Answers that the peer has not taken, in the order in which they are to be sent.
@@ -271,132 +253,6 @@ impl Connection {
             return Err(Close::Malformed);
         }
         Ok(())
-    }
-
-    /// Puts octets behind the messages that are kept and answers what is whole.
-    fn take_messages(&mut self, octets: &[u8], work: &mut Work<'_>) -> Result<(), Close> {
-        if self.messages.is_empty() {
-            let used = self.answer_whole(octets, work)?;
-            self.messages.extend_from_slice(&octets[used..]);
-            return Ok(());
-        }
-        self.messages.extend_from_slice(octets);
-        if first_message(&self.messages)?.is_none() {
-            return Ok(());
-        }
-        let mut messages = mem::take(&mut self.messages);
-        let used = self.answer_whole(&messages, work)?;
-        if used < messages.len() {
-            messages.drain(..used);
-            self.messages = messages;
-        }
-        Ok(())
-    }
-
-    /// Answers whole messages as long as there is room, and says how many octets they had.
-    fn answer_whole(&mut self, octets: &[u8], work: &mut Work<'_>) -> Result<usize, Close> {
-        let mut used = 0;
-        self.is_ready = false;
-        loop {
-            let unread = self.backlog().len() + work.outgoing.len() + work.desk.responses.len();
-            if work.queries_left == 0 || unread >= work.load.backlog_octets_max(work.limits) {
-                self.is_ready = first_message(&octets[used..])?.is_some();
-                return Ok(used);
-            }
-            let room = BATCH.min(work.queries_left);
-            let mut queries = Vec::with_capacity(room);
-            let mut broken = Ok(());
-            while queries.len() < room {
-                match first_message(&octets[used..]) {
-                    Ok(Some(query)) => {
-                        used += LENGTH_OCTETS + query.len();
-                        queries.push(query);
-                    }
-                    Ok(None) => break,
-                    Err(too_short) => {
-                        broken = Err(too_short);
-                        break;
-                    }
-                }
-            }
-            self.answer(&queries, Patience::Wait, work, None);
-            broken?;
-            if queries.len() < room {
-                return Ok(used);
-            }
-        }
-    }
-
-    /// Answers a batch; `waited` when its queries have waited before.
-    fn answer(
-        &mut self,
-        queries: &[&[u8]],
-        patience: Patience,
-        work: &mut Work<'_>,
-        waited: Option<&[Waiting]>,
-    ) {
-        if queries.is_empty() {
-            return;
-        }
-        let transport = self.transport;
-        let Desk {
-            rooms, responses, ..
-        } = &mut *work.desk;
-        let rooms = rooms.chunks_exact_mut(ROOM_OCTETS);
-        let mut exchanges: Vec<_> = queries
-            .iter()
-            .zip(rooms)
-            .map(|(query, room)| Exchange {
-                query,
-                out: &mut room[..RESPONSE_OCTETS_MAX],
-                disposition: Disposition::Drop,
-            })
-            .collect();
-        (work.answer)(&mut exchanges, transport, patience);
-        let before = responses.len();
-        let mut answered = 0;
-        for (at, exchange) in exchanges.iter_mut().enumerate() {
-            if let Disposition::Wait(_) = exchange.disposition {
-                let until = match waited {
-                    Some(waited) => waited[at].until,
-                    None => work.now + work.limits.patience,
-                };
-                let may_begin =
-                    self.waiting.len() < work.limits.waiting_queries && work.load.waits_left > 0;
-                if patience == Patience::Wait && (may_begin || waited.is_some()) {
-                    if waited.is_none() {
-                        work.load.waits_left -= 1;
-                        work.counters.waits.add(1);
-                    }
-                    self.waiting.push(Waiting {
-                        query: exchange.query.into(),
-                        until,
-                    });
-                    continue;
-                }
-                let one = std::slice::from_mut(exchange);
-                (work.answer)(one, transport, Patience::Refuse);
-            }
-            if let Disposition::Answer(octets) = exchange.disposition {
-                push_framed(responses, exchange.out, octets);
-                answered += 1;
-            }
-        }
-        if waited.is_none() {
-            work.queries_left = work.queries_left.saturating_sub(queries.len());
-            work.counters.queries.add(queries.len());
-        } else if patience == Patience::Refuse {
-            work.counters.waits_refused.add(queries.len());
-        }
-        work.counters.responses.add(answered);
-        if waited.is_none() || responses.len() > before {
-            self.active_at = work.now;
-        }
-    }
-
-    fn ask_again(&mut self, waiting: &[Waiting], patience: Patience, work: &mut Work<'_>) {
-        let queries: Vec<&[u8]> = waiting.iter().map(|waiting| &*waiting.query).collect();
-        self.answer(&queries, patience, work, Some(waiting));
     }
 
     /// Moves the responses to what is sent, encrypted where that is due.

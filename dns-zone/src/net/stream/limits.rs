@@ -1,7 +1,8 @@
 //! What one peer may cost, and who may come in.
 //!
 //! Every limit is a bound on what somebody can hold without doing anything useful: descriptors,
-//! memory, a place in the table. A connection that is being answered is never closed for a new one.
+//! memory, a place in the table. A connection that is being answered is never closed for a new one;
+//! one whose peer lets us wait is.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -34,6 +35,9 @@ pub struct Limits {
     /// How long a peer that has answers to read may take [`progress_octets`](Self::progress_octets)
     /// or less of them.
     pub stalled: Duration,
+    /// After so long without the rest of a message, or without reading, a connection may be closed for
+    /// a new one when all are taken and none is idle.
+    pub lag: Duration,
     /// What counts as reading.
     pub progress_octets: usize,
     /// Unread answers above which nothing more is read from a peer.
@@ -58,6 +62,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(5),
             message: Duration::from_secs(5),
             stalled: Duration::from_secs(5),
+            lag: Duration::from_secs(1),
             progress_octets: 4096,
             backlog_octets: 256 * 1024,
             waiting_queries: 64,
@@ -65,6 +70,13 @@ impl Default for Limits {
             patience: Duration::from_millis(20),
             held_octets: 64 * 1024 * 1024,
         }
+    }
+}
+
+impl Limits {
+    /// How long a connection may be idle, in units of 100 ms, as clients are told (RFC 7828 §3.1).
+    pub(in crate::net) fn idle_tenths(&self) -> u16 {
+        u16::try_from(self.idle.as_millis() / 100).unwrap_or(u16::MAX)
     }
 }
 
@@ -79,7 +91,7 @@ fn connections_for(files: Option<u64>) -> usize {
 
 /// What counts as one client: an IPv4 address, or the /64 that one subscriber of IPv6 has anyway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Client {
+pub(in crate::net) enum Client {
     V4([u8; 4]),
     V6([u8; 8]),
 }
@@ -98,7 +110,7 @@ impl From<IpAddr> for Client {
 
 /// Why somebody does not come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Full {
+pub(in crate::net) enum Full {
     /// All connections are taken.
     Everywhere,
     /// This client has all it may have.
@@ -107,7 +119,7 @@ pub(super) enum Full {
 
 /// The count of connections that all threads share.
 #[derive(Debug)]
-pub(super) struct Admission {
+pub(in crate::net) struct Admission {
     connections: usize,
     per_client: usize,
     open: Mutex<Open>,
@@ -120,7 +132,7 @@ struct Open {
 }
 
 impl Admission {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(in crate::net) fn new(limits: &Limits) -> Self {
         Self {
             connections: limits.connections,
             per_client: limits.connections_per_address,
@@ -130,7 +142,7 @@ impl Admission {
 
     /// Counts one more connection of a client, or says why not. The client's own limit is looked at
     /// first: who has too many makes room for itself, not at the cost of others.
-    pub(super) fn enter(&self, client: Client) -> Result<(), Full> {
+    pub(in crate::net) fn enter(&self, client: Client) -> Result<(), Full> {
         let mut open = self.open();
         let has = open.by_client.get(&client).copied().unwrap_or(0);
         if has >= self.per_client {
@@ -145,7 +157,7 @@ impl Admission {
     }
 
     /// Takes a connection that had entered off the count.
-    pub(super) fn leave(&self, client: Client) {
+    pub(in crate::net) fn leave(&self, client: Client) {
         let mut open = self.open();
         open.total = open.total.saturating_sub(1);
         if let Entry::Occupied(mut has) = open.by_client.entry(client) {
@@ -203,6 +215,21 @@ mod tests {
         }
         let open = admission.open();
         assert_eq!((open.total, open.by_client.len()), (0, 0));
+    }
+
+    #[test]
+    fn idle_time_is_told_in_tenths_of_seconds_and_never_longer() {
+        let told = |millis| {
+            let idle = Duration::from_millis(millis);
+            let limits = Limits {
+                idle,
+                ..Limits::default()
+            };
+            limits.idle_tenths()
+        };
+        assert_eq!(Limits::default().idle_tenths(), 100);
+        assert_eq!((told(99), told(100), told(199)), (0, 1, 1));
+        assert_eq!(told(86_400_000), 65_535);
     }
 
     #[test]

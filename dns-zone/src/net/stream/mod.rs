@@ -12,8 +12,7 @@
 //! | `worker` | the loop of one thread |
 //! | `counters` | what was seen |
 //!
-//! Not done: early data, client certificates, EDNS keepalive (RFC 7828; the server is free to close
-//! without announcing a time), transfers.
+//! Not done: early data, client certificates, transfers.
 
 mod backlog;
 mod close;
@@ -38,12 +37,13 @@ use super::ended::Watch;
 use super::{Clock, Listeners, ServeError, bind_error, pin};
 use crate::answer::{Answering, Disposition, Patience, answer_batch};
 use crate::reader::ZoneReader;
-use limits::Admission;
 use scratch::Answer;
 use worker::{Listener, Shared, Worker};
 
 pub use counters::StreamFigures;
 pub use limits::Limits;
+pub(super) use limits::{Admission, Client};
+pub(super) use poll::give_up_after;
 
 /// The running threads. Dropping it tells them to end, and does not wait.
 #[derive(Debug)]

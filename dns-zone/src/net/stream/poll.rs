@@ -162,6 +162,23 @@ fn unbound(address: SocketAddr) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
+/// Lets the kernel give up connections that are accepted here when their peer has acknowledged nothing
+/// of what it was sent for so long, or has left no room for it: also after we closed them, when the
+/// kernel would keep the rest for minutes.
+///
+/// # Errors
+/// What the system said.
+pub(in crate::net) fn give_up_after(listener: impl AsFd, time: Duration) -> io::Result<()> {
+    let millis = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+    Ok(sockopt::set_tcp_user_timeout(listener, millis)?)
+}
+
+/// Lets the end of a connection be a reset: what its peer has not read is forgotten at once.
+pub(super) fn forget_unread(socket: impl AsFd) {
+    // Otherwise the kernel gives up later.
+    let _ = sockopt::set_socket_linger(socket, Some(Duration::ZERO));
+}
+
 /// The next connection that waits, with the peer's address.
 pub(super) fn accept(listener: impl AsFd) -> Result<(OwnedFd, SocketAddr), Errno> {
     let (socket, peer) = acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;

@@ -6,6 +6,7 @@
 
 mod accepting;
 mod closing;
+mod turns;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -22,10 +23,11 @@ use super::close::Close;
 use super::connection::Connection;
 use super::counters::Counters;
 use super::limits::{Admission, Limits};
-use super::poll::{EventFlags, Poll, Wake, ready, receive, transmit};
+use super::poll::{EventFlags, Poll, Wake, give_up_after, ready, receive, transmit};
 use super::scratch::{Answer, Load, Scratch, Work};
 use super::table::{Class, Table, Token};
 use crate::answer::Patience;
+use turns::Turns;
 
 /// Handshake steps of one round: about 1.5 ms.
 const HANDSHAKES_A_ROUND: usize = 8;
@@ -96,6 +98,7 @@ pub(super) struct Worker {
     again: Vec<Token>,
     /// Connections with queries that wait for a signature.
     waiting: Vec<Token>,
+    handshakes: Turns,
     held_octets: usize,
     waiting_queries: usize,
     now: Instant,
@@ -115,6 +118,7 @@ impl Worker {
         let poll = Poll::new()?;
         poll.add(&shared.wake.event, WAKE, EventFlags::IN)?;
         for (listener, token) in listeners.iter().zip((0..WAKE).rev()) {
+            give_up_after(&listener.socket, limits.idle + limits.stalled)?;
             poll.add(&listener.socket, token, EventFlags::IN)?;
         }
         let now = Instant::now();
@@ -129,6 +133,7 @@ impl Worker {
             scratch: Scratch::new(),
             again: Vec::new(),
             waiting: Vec::new(),
+            handshakes: Turns::default(),
             held_octets: 0,
             waiting_queries: 0,
             now,
@@ -184,8 +189,7 @@ impl Worker {
             }
             self.turn(token, |worker| worker.resume(token));
         }
-        // The others are still ready and come first the next time: the kernel hands them out in turn.
-        for (token, flags) in handshakes.into_iter().take(HANDSHAKES_A_ROUND) {
+        for (token, flags) in self.handshakes.some(handshakes, HANDSHAKES_A_ROUND) {
             self.turn(token, |worker| worker.converse(token, flags));
         }
         self.retry();

@@ -65,7 +65,10 @@ fn when_all_are_taken_the_oldest_idle_one_of_anybody_goes() {
 
 #[test]
 fn a_connection_in_use_is_never_closed_for_a_new_one() {
-    let server = start(few(3, 100));
+    let server = start(Limits {
+        lag: Duration::from_secs(4),
+        ..few(3, 100)
+    });
     let mut begun: Vec<_> = (0..3).map(|_| server.tcp()).collect();
     let message = framed(&query(4, ECHO));
     for client in &mut begun {

@@ -10,6 +10,7 @@ mod memory;
 mod tcp;
 mod tls;
 mod turns;
+mod unread;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -12,11 +12,13 @@ use crate::net::stream::close::Close;
 use crate::net::stream::connection::Connection;
 use crate::net::stream::limits::{Client, Full};
 use crate::net::stream::poll::{Errno, EventFlags, accept};
-use crate::net::stream::table::Class;
+use crate::net::stream::table::{Class, Token};
 use crate::net::stream::tls::Session;
 
 /// Connections accepted at once from one listener.
 const ACCEPTS_A_ROUND: usize = 64;
+/// Busy connections that are looked at to find one that may be closed.
+const LAGGARDS_SOUGHT: usize = 256;
 /// How long nothing is accepted after the system had no room and nobody could be closed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -105,13 +107,32 @@ impl Worker {
             .is_some()
     }
 
-    /// Closes the oldest idle connection; without one, the oldest handshake.
+    /// Closes the oldest idle connection; without one, the oldest handshake; without one, a connection
+    /// that we wait for.
     fn close_oldest(&mut self) -> bool {
         let idle = self.table.oldest(Class::Idle);
-        let oldest = idle.or_else(|| self.table.oldest(Class::Handshaking));
+        let oldest = idle
+            .or_else(|| self.table.oldest(Class::Handshaking))
+            .or_else(|| self.laggard());
         oldest
             .inspect(|token| self.close(*token, Close::Evicted))
             .is_some()
+    }
+
+    /// The first, of those that have been busy for longest, whose peer has owed us something for too
+    /// long. Without this, single octets would hold all places.
+    fn laggard(&mut self) -> Option<Token> {
+        let mut next = self.table.oldest(Class::Busy);
+        for _ in 0..LAGGARDS_SOUGHT {
+            let token = next?;
+            let peer = self.table.get_mut(token)?;
+            let since = peer.connection.owed_since();
+            if since.is_some_and(|since| since + self.limits.lag <= self.now) {
+                return Some(token);
+            }
+            next = self.table.newer(token);
+        }
+        None
     }
 
     fn pause_accepting(&mut self) {

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::{TICK, Worker};
 use crate::answer::Patience;
 use crate::net::stream::close::Close;
-use crate::net::stream::poll::transmit;
+use crate::net::stream::poll::{forget_unread, transmit};
 use crate::net::stream::table::{Class, Token};
 
 impl Worker {
@@ -48,11 +48,15 @@ impl Worker {
         self.held_octets -= peer.held_octets;
         self.waiting_queries -= peer.waiting_queries;
         self.shared.counters.closed(why);
+        let is_unread = !peer.connection.backlog().is_empty();
+        if is_unread && matches!(why, Close::Stalled | Close::Evicted) {
+            forget_unread(&peer.socket);
+        }
         let is_orderly = matches!(
             why,
             Close::Ended | Close::Idle | Close::Evicted | Close::Shutdown
         );
-        if is_orderly && peer.connection.backlog().is_empty() {
+        if is_orderly && !is_unread {
             let outgoing = &mut self.scratch.outgoing;
             outgoing.clear();
             // It is closed whether or not the peer hears that.
