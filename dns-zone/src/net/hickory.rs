@@ -3,9 +3,9 @@
 //! What it decides before our handler sees a message: it drops messages without a whole header and
 //! responses (as we do), and answers FORMERR without a question where its parser fails: also for
 //! names that go beyond our stricter reading, and for QDCOUNT=0 with trailing octets. It accepts
-//! DoH by POST only and closes the stream of any other request. It logs every query at `info`:
-//! filter `hickory_server=warn`. Connections come to it through a [door](super::https_door) at the
-//! loopback, so that is the peer it sees.
+//! DoH by POST only and closes the stream of any other request. It logs every query at `info`, and
+//! peers that break HTTP at `warn`: filter `hickory_server=error`. Connections come to it through a
+//! [door](super::https_door) at the loopback, so that is the peer it sees.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -200,6 +200,10 @@ impl Connection {
     /// Notes that the peer's kernel took so many octets of the backlog.
     pub(super) fn note_sent(&mut self, octets: usize, now: Instant, limits: &Limits) {
         self.backlog.note_sent(octets, now, limits.progress_octets);
+        if self.backlog().is_empty() {
+            // The time without anything to do begins here, however long the peer has read.
+            self.active_at = now;
+        }
     }
 
     /// Writes the end of a TLS session.

@@ -80,11 +80,12 @@ impl Limits {
     }
 }
 
-/// Connections for a number of descriptors; none given means that there is no limit.
+/// Connections for a number of descriptors; none given means that there is no limit. Of 13, three are
+/// for the connections of HTTPS, which are a tenth as many with three descriptors each.
 fn connections_for(files: Option<u64>) -> usize {
-    let files = files.unwrap_or(u64::MAX);
-    let connections = files
-        .saturating_sub(FILES_RESERVED)
+    let files = files.unwrap_or(u64::MAX).saturating_sub(FILES_RESERVED);
+    let connections = (files / 13)
+        .saturating_mul(10)
         .clamp(CONNECTIONS_MIN, CONNECTIONS_MAX);
     usize::try_from(connections).expect("at most 10,000")
 }
@@ -235,8 +236,8 @@ mod tests {
     #[test]
     fn connections_follow_the_descriptors() {
         assert_eq!(connections_for(None), 10_000);
-        assert_eq!(connections_for(Some(1024)), 512);
+        assert_eq!(connections_for(Some(1024)), 390);
         assert_eq!(connections_for(Some(100)), 64);
-        assert_eq!(connections_for(Some(1 << 20)), 10_000);
+        assert_eq!(connections_for(Some(65_536)), 10_000);
     }
 }

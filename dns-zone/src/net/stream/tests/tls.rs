@@ -165,6 +165,31 @@ fn closing_in_the_middle_of_a_handshake_message_is_no_fault() {
     }
 }
 
+/// Anybody can say that before there are keys, so it ends nothing by itself; the deadline does.
+#[test]
+fn close_notify_in_a_handshake_is_no_fault() {
+    let server = start(quick());
+    let close_notify = [21, 3, 3, 0, 2, 1, 0];
+    let name = ServerName::try_from("dns.test").unwrap();
+    let config = Arc::new(server.client_config());
+    for with_hello in [false, true] {
+        let mut socket = connect(server.dot_address());
+        if with_hello {
+            let mut hello = Vec::new();
+            let mut client = ClientConnection::new(Arc::clone(&config), name.clone()).unwrap();
+            client.write_tls(&mut hello).unwrap();
+            socket.write_all(&hello).unwrap();
+        }
+        socket.write_all(&close_notify).unwrap();
+        let start = Instant::now();
+        assert!(is_closed(&mut socket));
+        assert!(start.elapsed() < Duration::from_secs(3));
+    }
+    server.eventually("gone", |figures| figures.open == 0);
+    handshake(&mut server.dot_with(&config));
+    assert_eq!(server.figures().faults, 0);
+}
+
 #[test]
 fn a_client_that_leaves_right_after_the_handshake_hurts_nobody() {
     let server = start(Limits::default());

@@ -153,6 +153,27 @@ fn queries_beyond_the_most_that_may_wait_are_refused_at_once() {
     assert_eq!(bench.retry(20), [(0, 2), (1, 2), (2, 2)]);
 }
 
+/// Who needed longer than the idle time to read its answers has only now nothing to do.
+#[test]
+fn idle_time_begins_when_the_last_answer_is_taken() {
+    let mut bench = Bench::new();
+    let at = |secs: u64| bench.start + Duration::from_secs(secs);
+    let times: Vec<_> = (0..14).map(at).collect();
+    assert_eq!(bench.receive(0, &[(1, ECHO)]), [(1, 0)]);
+    bench.connection.keep(&[0; 60_000], times[0]);
+    for now in &times[1..=12] {
+        bench.connection.note_sent(5000, *now, &bench.limits);
+        let (deadline, _) = bench.connection.deadline(&bench.limits);
+        assert!(deadline > *now, "it reads");
+    }
+    assert_eq!(bench.connection.class(), Class::Idle);
+    let (deadline, why) = bench.connection.deadline(&bench.limits);
+    assert_eq!(
+        (deadline, why),
+        (times[12] + bench.limits.idle, Close::Idle)
+    );
+}
+
 #[test]
 fn a_thread_with_all_that_may_wait_refuses_more_and_keeps_the_others() {
     let mut bench = Bench::new();
