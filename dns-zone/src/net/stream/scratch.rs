@@ -14,7 +14,7 @@ pub(super) const BATCH: usize = 32;
 /// not compete for the same lines of the cache.
 pub(super) const ROOM_OCTETS: usize = RESPONSE_OCTETS_MAX + 193;
 /// Queries of one connection that are answered before others get their turn.
-const QUERIES_A_TURN: usize = 256;
+const QUERIES_A_TURN: usize = 128;
 /// What a connection may hold while the thread as a whole holds too much.
 pub(super) const CRAMPED_OCTETS: usize = 4096;
 /// Octets read at once: a whole record.

@@ -2,7 +2,8 @@
 //!
 //! A turn of a connection is one read, all whole queries as one batch, one write. Connections with
 //! a session come before handshakes, of which a round does only a few: a storm of them then takes
-//! what is left, and not the time of those who are already there.
+//! what is left, and not the time of those who are already there. Nor does a crowd that sends more
+//! queries than a turn answers: of those too, a few a round go on, in the order in which they came.
 
 mod accepting;
 mod closing;
@@ -31,6 +32,9 @@ use turns::Turns;
 
 /// Handshake steps of one round: about 1.5 ms.
 const HANDSHAKES_A_ROUND: usize = 8;
+/// Connections that go on with queries of an earlier read in one round: some milliseconds, after which
+/// it is looked who else has asked.
+const RESUMED_A_ROUND: usize = 8;
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(100);
 /// How often a query that waits is asked again.
@@ -94,7 +98,7 @@ pub(super) struct Worker {
     answer: Box<Answer>,
     table: Table<Peer>,
     scratch: Scratch,
-    /// Connections with whole messages that had to wait for their next turn.
+    /// Connections with whole messages that had to wait for their next turn, in order.
     again: Vec<Token>,
     /// Connections with queries that wait for a signature.
     waiting: Vec<Token>,
@@ -183,7 +187,8 @@ impl Worker {
                 self.turn(token, |worker| worker.converse(token, event.flags));
             }
         }
-        for token in std::mem::take(&mut self.again) {
+        let resumed = self.again.len().min(RESUMED_A_ROUND);
+        for token in self.again.drain(..resumed).collect::<Vec<_>>() {
             if let Some(peer) = self.table.get_mut(token) {
                 peer.is_listed_again = false;
             }

@@ -1,5 +1,6 @@
 //! Many at once who waste our time, and one who does not.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::*;
@@ -120,6 +121,40 @@ fn two_hundred_who_do_not_read_delay_nobody_and_end() {
     assert!(p99 < P99_MAX, "{p99:?}");
     server.eventually("all closed", |figures| figures.closed_stalled == 200);
     server.eventually("all gone", |figures| figures.open == 0);
+}
+
+/// Hundreds of queries in every read, on many connections: their turns are short, and few a round.
+#[test]
+fn three_hundred_who_pipeline_without_end_delay_nobody_much() {
+    let server = start(Limits {
+        stalled: Duration::from_secs(60),
+        ..roomy()
+    });
+    let address = server.tcp_address();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let over = Arc::clone(&is_over);
+    let greedy = thread::spawn(move || {
+        let many = framed(&query(1, ECHO)).repeat(700);
+        let mut sockets: Vec<_> = (0..300).map(|_| connect(address)).collect();
+        for socket in &mut sockets {
+            socket.set_nonblocking(true).unwrap();
+        }
+        let mut answers = vec![0; 1 << 20];
+        while !over.load(Ordering::Relaxed) {
+            for socket in &mut sockets {
+                // Cut messages are continued with others: whatever comes back is not looked at.
+                let _ = socket.write(&many);
+                let _ = socket.read(&mut answers);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    });
+    server.eventually("they have begun", |figures| figures.queries > 100_000);
+    let p99 = honest_p99(&server);
+    println!("p99 beside 300 who pipeline: {p99:?}");
+    is_over.store(true, Ordering::Relaxed);
+    greedy.join().unwrap();
+    assert!(p99 < P99_MAX, "{p99:?}");
 }
 
 #[test]

@@ -165,6 +165,11 @@ fn many_threads_listen_at_one_port_and_share_the_limits() {
         (figures.open, figures.queries, figures.evicted),
         (64, 64, 0)
     );
+    for thread in &streams.threads {
+        let mut figures = StreamFigures::default();
+        thread.shared.counters.add_to(&mut figures);
+        assert_ne!(figures.accepted, 0, "each has its share");
+    }
     let _one_more = connect(bound.tcp[0]);
     let deadline = Instant::now() + Duration::from_secs(5);
     while streams.figures().evicted + streams.figures().refused == 0 {

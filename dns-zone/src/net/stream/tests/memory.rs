@@ -11,7 +11,7 @@ fn resident_octets() -> usize {
     pages * 4096
 }
 
-/// The clients' side of [`an_idle_connection_costs_at_most_32_kib`], in a process of its own.
+/// The clients' side of [`idle_connections_measured`], in a process of its own.
 #[test]
 fn idle_clients() {
     let Ok(spec) = std::env::var("IDLE_CLIENTS") else {
@@ -39,8 +39,25 @@ fn idle_clients() {
     assert!(is_closed(&mut clients[0]));
 }
 
+/// In a process of its own, whose memory no other test uses.
 #[test]
 fn an_idle_connection_costs_at_most_32_kib() {
+    let measured = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "--nocapture"])
+        .arg("net::stream::tests::memory::idle_connections_measured")
+        .env("IDLE_CONNECTIONS", "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&measured.stdout).into_owned();
+    assert!(text.contains("resident octets each"), "{text}");
+    assert!(measured.status.success(), "{text}");
+}
+
+#[test]
+fn idle_connections_measured() {
+    if std::env::var_os("IDLE_CONNECTIONS").is_none() {
+        return;
+    }
     let limits = Limits {
         idle: Duration::from_secs(300),
         connections_per_address: 20_000,

@@ -177,6 +177,32 @@ fn a_reset_in_the_middle_hurts_nobody_else() {
     server.eventually("all but one gone", |figures| figures.open == 1);
 }
 
+/// What a connection waits for and holds is given back with it.
+#[test]
+fn connections_that_end_while_they_wait_leave_room_for_others() {
+    let server = start(Limits {
+        waiting_queries_of_thread: 4,
+        held_octets: 50_000,
+        patience: Duration::from_secs(60),
+        ..Limits::default()
+    });
+    for round in 1..=20 {
+        let mut client = server.tcp();
+        let octets = [
+            framed(&query(1, WAIT)),
+            framed(&[1; 20_000])[..9000].to_vec(),
+        ]
+        .concat();
+        client.write_all(&octets).unwrap();
+        server.eventually("it waits", |figures| figures.waits == round);
+        set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
+        drop(client);
+        server.eventually("gone", |figures| figures.open == 0);
+    }
+    let figures = server.figures();
+    assert_eq!((figures.waits_refused, figures.closed_slow), (0, 0));
+}
+
 #[test]
 fn a_query_without_response_gets_none_and_the_next_one_does() {
     let server = start(Limits::default());

@@ -316,6 +316,17 @@ fn ten_thousand_encrypted_queries_without_reading_are_all_answered_once_read() {
     );
 }
 
+#[test]
+fn the_longest_message_passes_encrypted_too() {
+    let server = start(Limits::default());
+    let mut client = server.dot();
+    let junk: Vec<u8> = (0..65_535_u32).map(|at| (at % 251) as u8 | 1).collect();
+    client.write_all(&framed(&junk)).unwrap();
+    let message = read_message(&mut client);
+    assert_eq!((message.len(), &message[4..]), (65_535, &junk[4..]));
+    ask(&mut client, 2);
+}
+
 /// A record of TLS 1.3 with AES-128-GCM, made or opened by hand.
 struct Records {
     key: LessSafeKey,
