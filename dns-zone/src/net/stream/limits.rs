@@ -22,9 +22,9 @@ const CONNECTIONS_MIN: u64 = 64;
 /// What connections may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Open connections of all threads together.
+    /// Open connections of all threads together. HTTPS may have a tenth as many beside them.
     pub connections: usize,
-    /// Open connections of one client: an IPv4 address or an IPv6 /64.
+    /// Open connections of one client: an IPv4 address or an IPv6 /64. Of HTTPS, an eighth as many.
     pub connections_per_address: usize,
     /// A connection that asks nothing for so long is closed (RFC 7766 §6.2.3 asks for seconds).
     pub idle: Duration,

@@ -75,14 +75,15 @@ fn peers_who_let_us_wait_make_room_when_nobody_is_idle() {
     let mut begun = server.tcp();
     begun.write_all(&[0]).unwrap();
     server.eventually("begun", |figures| figures.open == 1);
-    std::thread::sleep(Duration::from_millis(50));
+    std::thread::sleep(Duration::from_millis(200));
     let mut deaf = deaf(&server, 600);
     std::thread::sleep(Duration::from_millis(400));
     let mut first = server.tcp();
     ask(&mut first, 1);
     assert!(is_closed(&mut begun));
     first.write_all(&[0]).unwrap();
-    std::thread::sleep(Duration::from_millis(50));
+    // It is idle until that is seen.
+    std::thread::sleep(Duration::from_millis(200));
     let mut second = server.tcp();
     ask(&mut second, 2);
     assert!(is_closed(&mut deaf));
