@@ -21,8 +21,9 @@ use super::stream::give_up_after;
 use super::{Clock, Limits, Listeners, Options, ServeError, bind_error};
 use crate::reader::ZoneReader;
 
-/// A connection without a query for this long is closed (RFC 7766 §6.2.3 asks for seconds).
-const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection without a query for this long is closed (RFC 7766 §6.2.3 asks for seconds), and so
+/// long a request may take to come in.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
 /// The path of RFC 8484's example, which everybody uses.

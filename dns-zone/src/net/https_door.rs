@@ -1,17 +1,20 @@
 //! The door before DNS over HTTPS: who comes in, and for how long.
 //!
-//! hickory-server takes every connection that there is a descriptor for, and gives it as long as it
-//! likes to begin with HTTP/2. So it listens at the loopback only, and connections from outside are
-//! passed on to it from here, octet for octet, as long as they
+//! hickory-server takes every connection that there is a descriptor for, gives it as long as it likes
+//! to begin with HTTP/2, and then takes any number of requests at once: 15 octets each that cost some
+//! KiB until they time out. So it listens at the loopback only, and connections from outside are
+//! passed on to it from here, octet for octet, at a limited rate, as long as they
 //!
 //! - are within the number for all and for one client, which are a part of those of TCP and DoT;
 //! - are told something every `idle` seconds: whoever completes neither handshake nor request is not;
 //! - read what they are told within `stalled` seconds.
 
+mod flow;
+
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -20,13 +23,19 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::stream::{Admission, Client, Limits};
+use flow::Flow;
 
 /// Connections of TCP and DoT for one of HTTPS, which has many queries in one and takes three
 /// descriptors.
 const SHARE: usize = 10;
 /// The same of one client.
 const SHARE_OF_CLIENT: usize = 8;
-/// Octets passed on at once.
+/// Octets that a connection may send: some hundreds of queries a second.
+const OCTETS_PER_SEC: u64 = 64 * 1024;
+/// Octets that all may send: some hundred thousand requests in the time that one has to end.
+const OCTETS_PER_SEC_OF_ALL: u64 = 1024 * 1024;
+/// Octets passed on at once from outside, and to there.
+const TAKEN_OCTETS: usize = 4 * 1024;
 const PASSED_OCTETS: usize = 16 * 1024;
 /// How long nothing is accepted after the system had no room.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -65,15 +74,17 @@ impl Drop for Door {
 
 async fn accept_all(listener: TcpListener, inside: SocketAddr, limits: Limits) {
     let admission = Arc::new(Admission::new(&limits));
+    let of_all = Arc::new(Mutex::new(Flow::new(OCTETS_PER_SEC_OF_ALL, Instant::now())));
     let mut passing = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((outside, peer)) => {
                     if let Some(place) = Place::take(&admission, peer) {
+                        let of_all = Arc::clone(&of_all);
                         passing.spawn(async move {
                             let _place = place;
-                            pass(outside, inside, &limits).await
+                            pass(outside, inside, &of_all, &limits).await
                         });
                     }
                 }
@@ -109,20 +120,46 @@ impl Drop for Place {
 }
 
 /// Passes octets in both directions until one of them has ended or time is over.
-async fn pass(outside: TcpStream, inside: SocketAddr, limits: &Limits) -> io::Result<()> {
+async fn pass(
+    outside: TcpStream,
+    inside: SocketAddr,
+    of_all: &Mutex<Flow>,
+    limits: &Limits,
+) -> io::Result<()> {
     let inside = TcpStream::connect(inside).await?;
     inside.set_nodelay(true)?;
-    let (mut from_outside, to_outside) = outside.into_split();
-    let (from_inside, mut to_inside) = inside.into_split();
-    let inwards = async {
-        tokio::io::copy(&mut from_outside, &mut to_inside).await?;
-        // Answers may still come.
-        to_inside.shutdown().await?;
-        std::future::pending::<io::Result<()>>().await
-    };
+    let (from_outside, to_outside) = outside.into_split();
+    let (from_inside, to_inside) = inside.into_split();
     tokio::select! {
-        ended = inwards => ended,
+        ended = pass_inwards(from_outside, to_inside, of_all) => ended,
         ended = pass_outwards(from_inside, to_outside, limits) => ended,
+    }
+}
+
+async fn pass_inwards(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    of_all: &Mutex<Flow>,
+) -> io::Result<()> {
+    let mut octets = vec![0; TAKEN_OCTETS];
+    let mut own = Flow::new(OCTETS_PER_SEC, Instant::now());
+    loop {
+        let read = from.read(&mut octets).await?;
+        if read == 0 {
+            to.shutdown().await?;
+            // Answers may still come.
+            return std::future::pending().await;
+        }
+        let now = Instant::now();
+        let wait = own.take(read, now).max({
+            // Nothing can fail while it is held.
+            let mut of_all = of_all.lock().unwrap_or_else(PoisonError::into_inner);
+            of_all.take(read, now)
+        });
+        if !wait.is_zero() {
+            sleep(wait).await;
+        }
+        to.write_all(&octets[..read]).await?;
     }
 }
 
@@ -144,7 +181,6 @@ async fn pass_outwards(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Instant;
 
     /// A door before a server that sends everything back.
     async fn door(limits: Limits) -> (Door, SocketAddr) {
@@ -223,23 +259,46 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn octets_are_let_in_at_a_rate() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let inside = TcpListener::bind(any).await.unwrap();
+        let at_inside = inside.local_addr().unwrap();
+        let listener = TcpListener::bind(any).await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let _door = Door::open(listener, at_inside, &Limits::default());
+        let mut client = TcpStream::connect(at).await.unwrap();
+        let (mut passed, _) = inside.accept().await.unwrap();
+        let start = Instant::now();
+        let flood = tokio::spawn(async move { client.write_all(&vec![1; 8 << 20]).await });
+        let mut octets = vec![0; 1 << 16];
+        let mut count = 0;
+        while start.elapsed() < Duration::from_millis(1500) {
+            let read = timeout(Duration::from_millis(100), passed.read(&mut octets)).await;
+            count += read.map_or(0, Result::unwrap) as u64;
+        }
+        let since = OCTETS_PER_SEC * start.elapsed().as_millis() as u64 / 1000;
+        let most = OCTETS_PER_SEC + since + TAKEN_OCTETS as u64;
+        assert!((OCTETS_PER_SEC..=most).contains(&count), "{count}");
+        flood.abort();
+    }
+
+    #[tokio::test]
     async fn whoever_does_not_read_is_closed() {
-        let (_door, at) = door(Limits {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let inside = TcpListener::bind(any).await.unwrap();
+        let at_inside = inside.local_addr().unwrap();
+        let listener = TcpListener::bind(any).await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let limits = Limits {
             stalled: Duration::from_millis(400),
             ..Limits::default()
-        })
-        .await;
-        let mut client = TcpStream::connect(at).await.unwrap();
-        let start = Instant::now();
-        // What nobody reads comes back until every buffer is full; then it is closed.
+        };
+        let _door = Door::open(listener, at_inside, &limits);
+        let _deaf = TcpStream::connect(at).await.unwrap();
+        let (mut told, _) = inside.accept().await.unwrap();
         let octets = vec![1; 1 << 20];
-        while let Ok(written) = timeout(Duration::from_secs(5), client.write_all(&octets)).await {
-            assert!(start.elapsed() < Duration::from_secs(10));
-            if written.is_err() {
-                return;
-            }
-        }
-        panic!("nothing is taken, and nothing ends");
+        let telling = async { while told.write_all(&octets).await.is_ok() {} };
+        timeout(Duration::from_secs(10), telling).await.unwrap();
     }
 
     #[tokio::test]
