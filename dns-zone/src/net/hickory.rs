@@ -69,7 +69,7 @@ impl Hickory {
         limits: &Limits,
     ) -> io::Result<SocketAddr> {
         let outside = listen(address)?;
-        give_up_after(&outside, limits.idle + limits.stalled)?;
+        give_up_after(&outside, limits.idle.saturating_add(limits.stalled))?;
         let local = outside.local_addr()?;
         let inside = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let door = Door::open(outside, inside.local_addr()?, limits);

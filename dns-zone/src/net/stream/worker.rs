@@ -122,7 +122,7 @@ impl Worker {
         let poll = Poll::new()?;
         poll.add(&shared.wake.event, WAKE, EventFlags::IN)?;
         for (listener, token) in listeners.iter().zip((0..WAKE).rev()) {
-            give_up_after(&listener.socket, limits.idle + limits.stalled)?;
+            give_up_after(&listener.socket, limits.idle.saturating_add(limits.stalled))?;
             poll.add(&listener.socket, token, EventFlags::IN)?;
         }
         let now = Instant::now();

@@ -7,6 +7,7 @@ mod descriptors;
 mod judges;
 mod limits;
 mod memory;
+mod records;
 mod tcp;
 mod tls;
 mod turns;
