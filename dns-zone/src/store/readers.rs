@@ -99,6 +99,13 @@ impl Readers {
     }
 }
 
+impl Drop for Readers {
+    fn drop(&mut self) {
+        // A failure leaves it to the closing of the file.
+        let _ = system::unlock_octet(self.file.raw(), WRITER_OCTET);
+    }
+}
+
 fn slot_octet(index: u64) -> u64 {
     index * SLOT_OCTETS as u64
 }
@@ -152,6 +159,13 @@ impl Slot {
             .write_at(&slot_content(version, store_id), slot_octet(self.index))?;
         fence(Ordering::SeqCst);
         Ok(())
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // A failure leaves it to the closing of the file.
+        let _ = system::unlock_octet(self.file.raw(), slot_octet(self.index));
     }
 }
 
@@ -324,6 +338,18 @@ mod tests {
     use super::*;
 
     const ID: [u8; 16] = *b"id of this store";
+
+    #[test]
+    fn a_writer_that_ended_holds_nothing_even_while_a_child_has_its_descriptors() {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = RealDisk::new(directory.path()).unwrap();
+        let readers = Readers::lock(&disk).unwrap();
+        // As between fork and exec of a child.
+        let inherited = readers.file.raw().try_clone().unwrap();
+        drop(readers);
+        assert!(Readers::lock(&disk).is_ok());
+        drop(inherited);
+    }
 
     #[test]
     fn oldest_version_of_this_store_in_a_slot_that_lives_counts() {

@@ -81,10 +81,10 @@ pub(super) fn read_ahead(file: &File, at: u64, octets: u64) {
     }
 }
 
-fn octet_lock(file: &File, command: i32, octet: u64) -> io::Result<libc::flock> {
+fn octet_lock(file: &File, command: i32, kind: i32, octet: u64) -> io::Result<libc::flock> {
     // SAFETY: `flock` is a plain structure of numbers, for which zeros are valid.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
-    lock.l_type = libc::F_WRLCK as libc::c_short;
+    lock.l_type = kind as libc::c_short;
     lock.l_whence = libc::SEEK_SET as libc::c_short;
     lock.l_start = offset(octet)?;
     lock.l_len = 1;
@@ -99,7 +99,7 @@ fn octet_lock(file: &File, command: i32, octet: u64) -> io::Result<libc::flock> 
 /// Locks one octet for this open file until it is closed or its process ends; `false` when another
 /// open file has it. Locks of the open file, not of the process: they work inside one process, too.
 pub(super) fn try_lock_octet(file: &File, octet: u64) -> io::Result<bool> {
-    match octet_lock(file, libc::F_OFD_SETLK, octet) {
+    match octet_lock(file, libc::F_OFD_SETLK, libc::F_WRLCK, octet) {
         Ok(_) => Ok(true),
         Err(error) if [Some(libc::EAGAIN), Some(libc::EACCES)].contains(&error.raw_os_error()) => {
             Ok(false)
@@ -108,9 +108,15 @@ pub(super) fn try_lock_octet(file: &File, octet: u64) -> io::Result<bool> {
     }
 }
 
+/// Gives the octet up. Closing the file does that too, but a program that is just being started
+/// somewhere else in the process has the file open for a moment longer.
+pub(super) fn unlock_octet(file: &File, octet: u64) -> io::Result<()> {
+    octet_lock(file, libc::F_OFD_SETLK, libc::F_UNLCK, octet).map(drop)
+}
+
 /// Whether another open file has locked the octet; takes nothing.
 pub(super) fn octet_is_locked(file: &File, octet: u64) -> io::Result<bool> {
-    let lock = octet_lock(file, libc::F_OFD_GETLK, octet)?;
+    let lock = octet_lock(file, libc::F_OFD_GETLK, libc::F_WRLCK, octet)?;
     Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
 }
 
