@@ -45,7 +45,7 @@ pub enum ZoneError {
     #[error("an earlier commit could not be made durable; nothing is committed any more")]
     Stopped,
     /// A page of the store cannot be trusted; `zone rebuild` makes it anew from the database.
-    #[error("page {page} of the zone's file is damaged")]
+    #[error("page {page} of the zone's file is damaged; rebuild the zone from the database")]
     Damaged {
         /// Number of the page.
         page: u32,
@@ -111,6 +111,18 @@ pub enum ZoneError {
         /// What the database said.
         source: Box<dyn StdError + Send + Sync>,
     },
+}
+
+impl ZoneError {
+    /// Whether the zone on the disk cannot be read as it was written: one made anew from the
+    /// database is the way out.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::FixedNames => true,
+            Self::Store(error) => error.is_damage(),
+            _ => false,
+        }
+    }
 }
 
 impl From<Damaged> for ZoneError {

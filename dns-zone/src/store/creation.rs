@@ -1,4 +1,7 @@
 //! Making a zone: a new file beside the old one, whole and synced before it takes its name.
+//!
+//! Until [`Store::put_in_place`] the old zone is as it was; what was made beside it goes when making
+//! fails, and with the next start when the process ended.
 
 use std::collections::VecDeque;
 use std::io;
@@ -50,12 +53,38 @@ impl Store {
         )
     }
 
-    /// Makes a zone of these records, ascending by key, and of the fixed names; it takes the place of
-    /// the zone that may be there, which stays as it is if anything fails. No other [`Store`] of the
-    /// directory may be open; versions of the old zone may be held.
-    ///
-    /// The first error among the records ends it.
+    /// [`Store::make_beside`], then [`Store::put_in_place`].
+    #[cfg(test)]
     pub(crate) fn create_with<E: From<StoreError>>(
+        limits: StoreLimits,
+        disk: Arc<dyn Disk>,
+        shape_digest: [u8; 32],
+        unit_secs: u32,
+        records: impl IntoIterator<Item = Result<(Key, StoredRecord), E>>,
+        record: CommitRecord,
+        fixed: Vec<u8>,
+    ) -> Result<(Self, Arc<Version>), E> {
+        let beside = Arc::clone(&disk);
+        let (mut store, version) = Self::make_beside(
+            limits,
+            beside,
+            shape_digest,
+            unit_secs,
+            records,
+            record,
+            fixed,
+        )?;
+        store.put_in_place(&*disk)?;
+        Ok((store, version))
+    }
+
+    /// Makes a zone of these records, ascending by key, and of the fixed names, beside the one that
+    /// may be there. It takes commits, and the next start finds nothing of it before
+    /// [`Store::put_in_place`]. No other [`Store`] of the directory may be open; versions of the old
+    /// zone may be held.
+    ///
+    /// The first error among the records ends it; then nothing of the new zone is left.
+    pub(crate) fn make_beside<E: From<StoreError>>(
         limits: StoreLimits,
         disk: Arc<dyn Disk>,
         shape_digest: [u8; 32],
@@ -73,7 +102,23 @@ impl Store {
             shape_digest,
             unit_secs: unit_secs.max(1),
         };
-        let blocks = open_new_file(&*disk).map_err(StoreError::io("making the new zone file"))?;
+        let made = Self::made_of(limits, &disk, identity, records, record, fixed, readers);
+        if made.is_err() {
+            remove_new(&*disk, &identity.store_id);
+        }
+        made
+    }
+
+    fn made_of<E: From<StoreError>>(
+        limits: StoreLimits,
+        disk: &Arc<dyn Disk>,
+        identity: Identity,
+        records: impl IntoIterator<Item = Result<(Key, StoredRecord), E>>,
+        record: CommitRecord,
+        fixed: Vec<u8>,
+        readers: Readers,
+    ) -> Result<(Self, Arc<Version>), E> {
+        let blocks = open_new_file(&**disk).map_err(StoreError::io("making the new zone file"))?;
         let mut writer = PageWriter::new(&*blocks);
         let (root, next_page) = load(&mut writer, records, record.zone_version, &identity)?;
         let made = Made {
@@ -84,19 +129,36 @@ impl Store {
             record,
             fixed,
         };
-        Ok(made.finish(disk, writer, next_page, &blocks)?)
+        Ok(made.finish(Arc::clone(disk), writer, next_page, &blocks)?)
     }
 
-    /// Removes the zone; the commit record goes with it.
-    pub(crate) fn remove(disk: &dyn Disk) -> Result<(), StoreError> {
-        let _only_writer = Readers::lock(disk)?;
-        let removed = disk
-            .remove(BLOCKS)
+    /// Gives a zone that was made beside another its place, by one rename: before it, a start finds
+    /// the old zone, and after it the new one with all its commits. The log of the old zone goes
+    /// last.
+    pub(crate) fn put_in_place(&mut self, disk: &dyn Disk) -> Result<(), StoreError> {
+        let placed = disk
+            .sync_directory()
+            .and_then(|()| disk.rename(NEW_BLOCKS, BLOCKS))
             .and_then(|()| disk.sync_directory())
-            .and_then(|()| disk.remove(NEW_BLOCKS))
-            .and_then(|()| redo::remove_others(disk, None))
-            .and_then(|()| disk.sync_directory());
-        removed.map_err(StoreError::io("removing the zone"))
+            .and_then(|()| redo::remove_segments_of_others(disk, &self.identity.store_id));
+        placed.map_err(|error| self.fail("putting the new zone file in place", &error))
+    }
+
+    /// Gives up a zone that was made beside another and is not in its place.
+    pub(crate) fn give_up(self, disk: &dyn Disk) {
+        let store_id = self.identity.store_id;
+        drop(self);
+        remove_new(disk, &store_id);
+    }
+}
+
+/// Best effort: it takes room that may be wanted, and the next start removes it too.
+fn remove_new(disk: &dyn Disk, store_id: &[u8; 16]) {
+    let removed = disk
+        .remove(NEW_BLOCKS)
+        .and_then(|()| redo::remove_segments_of(disk, store_id));
+    if let Err(error) = removed {
+        tracing::warn!(%error, "what was made of a new zone is not removed");
     }
 }
 
@@ -136,8 +198,7 @@ impl Made {
         );
         let redo = redo.map_err(StoreError::io("making the redo log"))?;
         let superblock = self.superblock(fixed_at, &redo, next_page);
-        put_in_place(&*disk, &**blocks, &superblock)
-            .map_err(StoreError::io("putting the new zone file in place"))?;
+        write_superblocks(&**blocks, &superblock).map_err(&failed)?;
         let fixed_pages = fixed_pages.iter().map(|(number, _)| *number).collect();
         self.start(disk, Arc::clone(blocks), &superblock, redo, fixed_pages)
     }
@@ -235,18 +296,12 @@ fn load<E: From<StoreError>>(
     Ok(loader.finish().map_err(StoreError::from)?)
 }
 
-/// Names of the new file and of its log are durable before the file takes its place; the log of the
-/// zone before goes after that.
-fn put_in_place(disk: &dyn Disk, blocks: &dyn DiskFile, superblock: &Superblock) -> io::Result<()> {
+fn write_superblocks(blocks: &dyn DiskFile, superblock: &Superblock) -> io::Result<()> {
     let page = superblock.encode();
     for slot in 0..SLOTS {
         superblock::write(blocks, slot, &page)?;
     }
-    blocks.sync_data()?;
-    disk.sync_directory()?;
-    disk.rename(NEW_BLOCKS, BLOCKS)?;
-    disk.sync_directory()?;
-    redo::remove_others(disk, Some(&superblock.store_id))
+    blocks.sync_data()
 }
 
 /// Writes neighbouring pages together.

@@ -98,7 +98,7 @@ fn open_blocks(disk: &dyn Disk) -> Result<Option<Arc<dyn DiskFile>>, StoreError>
 /// Removes what a zone that was not finished, or was replaced, left.
 fn clean_up(disk: &dyn Disk, superblock: &Superblock) -> io::Result<()> {
     disk.remove(NEW_BLOCKS)?;
-    redo::remove_others(disk, Some(&superblock.store_id))?;
+    redo::remove_others(disk, &superblock.store_id)?;
     disk.sync_directory()
 }
 

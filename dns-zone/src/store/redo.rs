@@ -305,11 +305,27 @@ pub(super) fn prepare_spare(disk: &dyn Disk, spare: &Spare, octets: u64) -> io::
     Ok(())
 }
 
-/// Removes every segment that is not of this store, and the spare.
-pub(super) fn remove_others(disk: &dyn Disk, store_id: Option<&[u8; 16]>) -> io::Result<()> {
+/// Removes every segment that is not of this store, and the spare; before the log is opened.
+pub(super) fn remove_others(disk: &dyn Disk, store_id: &[u8; 16]) -> io::Result<()> {
+    disk.remove(SPARE)?;
+    remove_segments_of_others(disk, store_id)
+}
+
+/// Removes every segment that is not of this store, whose log may be open.
+pub(super) fn remove_segments_of_others(disk: &dyn Disk, store_id: &[u8; 16]) -> io::Result<()> {
+    remove_where(disk, |name| {
+        name != SPARE && first_version_of(name, store_id).is_none()
+    })
+}
+
+/// Removes every segment of this store.
+pub(super) fn remove_segments_of(disk: &dyn Disk, store_id: &[u8; 16]) -> io::Result<()> {
+    remove_where(disk, |name| first_version_of(name, store_id).is_some())
+}
+
+fn remove_where(disk: &dyn Disk, goes: impl Fn(&str) -> bool) -> io::Result<()> {
     for name in disk.list()? {
-        let own = store_id.is_some_and(|id| first_version_of(&name, id).is_some());
-        if name.starts_with(PREFIX) && !own {
+        if name.starts_with(PREFIX) && goes(&name) {
             disk.remove(&name)?;
         }
     }

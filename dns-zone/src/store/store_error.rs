@@ -80,6 +80,20 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether what is on the disk cannot be read as it was written: a zone made anew from the
+    /// database is the way out.
+    pub fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged { .. }
+                | Self::OtherFormat
+                | Self::RedoDamaged { .. }
+                | Self::RedoGap { .. }
+                | Self::RedoMissing { .. }
+                | Self::SuperblockDamaged
+        )
+    }
+
     /// Says what was being done when the system refused.
     pub(super) fn io(action: &'static str) -> impl Fn(io::Error) -> Self {
         move |source| Self::Io { action, source }

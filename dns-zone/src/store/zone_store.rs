@@ -253,7 +253,7 @@ impl Store {
         }
     }
 
-    fn fail(&mut self, action: &'static str, error: &io::Error) -> StoreError {
+    pub(super) fn fail(&mut self, action: &'static str, error: &io::Error) -> StoreError {
         let reason = format!("{action}: {error}");
         self.failed = Some(reason.clone());
         StoreError::Failed { reason }

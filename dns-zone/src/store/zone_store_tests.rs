@@ -299,11 +299,10 @@ fn error_among_the_records_leaves_the_old_zone() {
     let record = commit_record(5);
     let made = Store::create(trial.disk(), SHAPE, 1, unsorted, record, Vec::new());
     assert!(matches!(made, Err(StoreError::NotAscending)));
+    let mut names = trial.disk().list().unwrap();
+    names.retain(|name| name.starts_with("redo-") || name.starts_with("blocks"));
+    assert_eq!(names.len(), 2, "nothing is left of the new one: {names:?}");
     trial.open().unwrap().unwrap();
-    trial.store = None;
-    Store::remove(&trial.disk).unwrap();
-    assert!(Store::open(trial.disk()).unwrap().is_none());
-    assert_eq!(Store::last_commit(&trial.disk).unwrap(), None);
 }
 
 #[test]
@@ -410,7 +409,6 @@ fn commit_that_does_not_follow_or_does_not_ascend_changes_nothing() {
 fn second_writer_is_refused_while_the_first_one_lives() {
     let mut trial = Trial::new(2, 5, SMALL);
     assert!(matches!(Store::open(trial.disk()), Err(StoreError::InUse)));
-    assert!(matches!(Store::remove(&trial.disk), Err(StoreError::InUse)));
     assert!(Store::last_commit(&trial.disk).unwrap().is_some());
     trial.commit(2).unwrap();
     trial.store = None;

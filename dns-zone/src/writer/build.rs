@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use iot_identity::{PackedKey, Publication};
 
-use super::{Entry, Start, VERIFIED_FIRST, ZoneWriter, numbers_after, random_seed};
+use super::{Entry, Start, VERIFIED_FIRST, ZoneWriter, numbers_after, numbers_beyond, random_seed};
 use crate::apex::fixed_names;
 use crate::bounds::{Gone, in_future};
 use crate::ceiling::check_ceiling;
@@ -76,8 +76,77 @@ impl ZoneWriter {
         start: Start,
         now: u64,
     ) -> Result<Self, ZoneError> {
-        let config = config.check()?;
         let numbers = numbers_after(Store::last_commit(&*disk)?.as_ref(), &start)?;
+        let ground = Ground {
+            disk,
+            limits,
+            numbers,
+        };
+        Self::build_beside(ground, config, keys, entries, start, now)
+    }
+
+    /// As [`ZoneWriter::build`], whatever the zone that is there says of its database and its last
+    /// change, and also when it cannot be read. The caller has made sure that
+    /// [`Start::serial_above`] and [`Start::released_until`] bound everything that was ever
+    /// released.
+    ///
+    /// # Errors
+    /// The configuration, the ceiling, the order of the entries or the gate refuse; the zone that
+    /// was there is as before then.
+    pub fn rebuild<E: Into<Box<dyn StdError + Send + Sync>>>(
+        dir: &Path,
+        config: ZoneConfig,
+        keys: ZoneKeys,
+        entries: impl IntoIterator<Item = Result<Entry, E>>,
+        start: Start,
+        now: u64,
+    ) -> Result<Self, ZoneError> {
+        let disk = Arc::new(RealDisk::in_directory(dir)?);
+        let limits = StoreLimits::default();
+        Self::rebuild_on(disk, limits, config, keys, entries, start, now)
+    }
+
+    /// As [`ZoneWriter::rebuild`], on any disk and with other limits: for trials of power cuts.
+    ///
+    /// # Errors
+    /// As for [`ZoneWriter::rebuild`].
+    #[doc(hidden)]
+    pub fn rebuild_on<E: Into<Box<dyn StdError + Send + Sync>>>(
+        disk: Arc<dyn Disk>,
+        limits: StoreLimits,
+        config: ZoneConfig,
+        keys: ZoneKeys,
+        entries: impl IntoIterator<Item = Result<Entry, E>>,
+        start: Start,
+        now: u64,
+    ) -> Result<Self, ZoneError> {
+        let last = match Store::last_commit(&*disk) {
+            Err(error) if error.is_damage() => None,
+            last => last?,
+        };
+        let ground = Ground {
+            disk,
+            limits,
+            numbers: numbers_beyond(last.as_ref(), &start),
+        };
+        Self::build_beside(ground, config, keys, entries, start, now)
+    }
+
+    /// Makes the whole zone, its apex signed, before it takes the place of the one that is there.
+    fn build_beside<E: Into<Box<dyn StdError + Send + Sync>>>(
+        ground: Ground,
+        config: ZoneConfig,
+        keys: ZoneKeys,
+        entries: impl IntoIterator<Item = Result<Entry, E>>,
+        start: Start,
+        now: u64,
+    ) -> Result<Self, ZoneError> {
+        let Ground {
+            disk,
+            limits,
+            numbers,
+        } = ground;
+        let config = config.check()?;
         check_ceiling(start.ceiling, config.profile, numbers.serial, now)?;
         let public = keys.public();
         let fixed = Arc::new(fixed_names(&config, &public));
@@ -102,16 +171,16 @@ impl ZoneWriter {
             quarantined: Vec::new(),
         };
         let record = first_record(&shape, &start, numbers, now);
-        let created: Result<_, ZoneError> = Store::create_with(
+        let made: Result<_, ZoneError> = Store::make_beside(
             limits,
-            disk,
+            Arc::clone(&disk),
             shape.digest,
             shape.unit_secs,
             std::iter::from_fn(|| builder.next().transpose()),
             record,
             fixed.encode(),
         );
-        let (store, version) = created?;
+        let (store, version) = made?;
         let (gone, quarantined, verified) = (builder.gone, builder.quarantined, builder.verified);
         let snapshot = Snapshot::of_version(shape, version)?;
         let names = snapshot.device_names();
@@ -119,9 +188,20 @@ impl ZoneWriter {
         writer.hand = crate::sweep::Hand::started(config.profile, names, now);
         (writer.gone, writer.quarantined, writer.verified) = (gone, quarantined, verified);
         // What the devices' signatures lack is the apex: its NSEC points to the first of them.
-        writer.first_commit(&fixed, &start, now)?;
+        if let Err(error) = writer.first_commit(&fixed, &start, now) {
+            writer.store.give_up(&*disk);
+            return Err(error);
+        }
+        writer.store.put_in_place(&*disk)?;
         Ok(writer)
     }
+}
+
+/// Where a zone is built, and what it follows on.
+struct Ground {
+    disk: Arc<dyn Disk>,
+    limits: StoreLimits,
+    numbers: Numbers,
 }
 
 /// The record of a zone whose apex is still to be signed. It has the numbers of the version before,
@@ -394,11 +474,11 @@ fn place(chunk: &mut Chunk, worklist: &Worklist, signatures: &[Octets]) {
 }
 
 impl Numbers {
-    /// The later serial of this and another start.
-    pub(super) fn above(self, serial_above: u32) -> Self {
+    /// The later serial of this and a commit, and the commit's version.
+    pub(super) fn beyond(self, last: &CommitRecord) -> Self {
         Self {
-            serial: serial::later(self.serial, serial_above),
-            ..self
+            serial: serial::later(self.serial, last.serial),
+            zone_version: last.zone_version,
         }
     }
 }

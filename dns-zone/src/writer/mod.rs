@@ -112,16 +112,6 @@ impl ZoneWriter {
         Ok(Store::last_commit(&RealDisk::in_directory(dir)?)?)
     }
 
-    /// Forgets the zone in a directory, so that one can be built from an older or another database.
-    /// The caller has made sure that `Start::serial_above` and `Start::released_until` still bound
-    /// everything that was ever released.
-    ///
-    /// # Errors
-    /// The store cannot be removed.
-    pub fn forget_last_commit(dir: &Path) -> Result<(), ZoneError> {
-        Ok(Store::remove(&RealDisk::in_directory(dir)?)?)
-    }
-
     /// A handle for those who answer.
     pub fn reader(&self) -> ZoneReader {
         ZoneReader::new(Arc::clone(&self.visible), Arc::clone(&self.urgent))
@@ -281,12 +271,8 @@ impl ZoneWriter {
 
 /// The numbers that a new zone or version follows on, unless an earlier commit forbids this start.
 fn numbers_after(last: Option<&CommitRecord>, start: &Start) -> Result<Numbers, ZoneError> {
-    let numbers = Numbers {
-        serial: start.serial_above,
-        zone_version: 0,
-    };
     let Some(last) = last else {
-        return Ok(numbers);
+        return Ok(numbers_beyond(None, start));
     };
     if last.database_id != start.database_id {
         return Err(ZoneError::OtherDatabase {
@@ -305,10 +291,16 @@ fn numbers_after(last: Option<&CommitRecord>, start: &Start) -> Result<Numbers, 
             database: start.applied,
         });
     }
-    Ok(Numbers {
-        zone_version: last.zone_version,
-        ..numbers.above(last.serial)
-    })
+    Ok(numbers_beyond(Some(last), start))
+}
+
+/// The numbers that a zone follows on which takes the place of another, whatever that one is.
+fn numbers_beyond(last: Option<&CommitRecord>, start: &Start) -> Numbers {
+    let numbers = Numbers {
+        serial: start.serial_above,
+        zone_version: 0,
+    };
+    last.map_or(numbers, |last| numbers.beyond(last))
 }
 
 fn random_seed() -> Result<u64, KeyError> {

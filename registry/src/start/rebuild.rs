@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use iot_dns_zone::{Ceiling, CommitRecord, StoreError, ZoneError, ZoneKeys, ZoneWriter, serial};
+use iot_dns_zone::{Ceiling, CommitRecord, ZoneError, ZoneKeys, ZoneWriter, serial};
 
 use super::database::ksk_hash;
-use super::{Core, StartError};
+use super::{StartError, zone};
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::directory::Directory;
@@ -16,29 +16,43 @@ use crate::store::{AcceptClock, AcceptKey, RaiseCeiling, RecordLoss, StartUp, St
 /// damaged: the new zone starts above every serial that was published. Returns its serial.
 ///
 /// # Errors
-/// [`StartError`]. Where the zone was gone by then, the next start builds it.
+/// [`StartError`]; the zone on the disk is the old one then, and what is read of it as before. Whether
+/// this process fails or is killed, the next start serves the old zone or builds the new one.
 pub async fn rebuild(directory: &Directory) -> Result<u32, StartError> {
-    let lock = directory.lock()?;
+    let _lock = directory.lock()?;
     let config = Config::load(directory)?;
+    let keys = ZoneKeys::load(&directory.zone())?;
     let last = last_commit_if_readable(&directory.zone())?;
     let store = Store::open(&directory.database()).await?;
+    let place = zone::Place {
+        directory,
+        config: &config,
+    };
+    let rebuilt = rebuild_from(&store, place, keys, last).await;
+    store.close().await;
+    rebuilt
+}
+
+async fn rebuild_from(
+    store: &Store,
+    place: zone::Place<'_>,
+    keys: ZoneKeys,
+    last: Option<CommitRecord>,
+) -> Result<u32, StartError> {
     let now = unix_now();
-    let new_database_id = crate::service::random_octets();
-    let zone = config.zone.apex.clone();
-    let ksk_hash = ksk_hash(&ZoneKeys::load(&directory.zone())?);
-    let opened = store
-        .commit(StartUp {
-            zone,
-            ksk_hash,
-            new_database_id,
-            now,
-        })
-        .await?;
+    let step = StartUp {
+        zone: place.config.zone.apex.clone(),
+        ksk_hash: ksk_hash(&keys),
+        new_database_id: crate::service::random_octets(),
+        now,
+    };
+    let mut opened = store.commit(step).await?;
     // Above whatever the lost state can have published, and believed as long as any signature made
     // up to this moment.
     let known = opened.serial_ceiling;
     let published = last.map_or(known, |last| serial::later(known, last.serial));
-    let Ceiling { serial, expiration } = Ceiling::for_start(config.zone.profile, published, now);
+    let profile = place.config.zone.profile;
+    let Ceiling { serial, expiration } = Ceiling::for_start(profile, published, now);
     store
         .commit(RaiseCeiling {
             serial,
@@ -48,31 +62,19 @@ pub async fn rebuild(directory: &Directory) -> Result<u32, StartError> {
         .await?;
     let lost_until = serial::later(expiration, opened.expiration_ceiling);
     store.commit(RecordLoss { lost_until }).await?;
-    store.close().await;
-    ZoneWriter::forget_last_commit(&directory.zone())?;
-    drop(lock);
-    let core = Core::open(directory).await?;
-    let serial = core.serial();
-    core.close().await;
-    Ok(serial)
+    opened.lost_until = opened.lost_until.max(lost_until);
+    let known = zone::Known {
+        serial: serial::later(published, serial),
+        released_until: lost_until,
+    };
+    zone::rebuild(store, place, keys, &opened, known).await
 }
 
 /// The last commit of the zone. Without one that can be read, what the database has promised bounds
 /// everything that was published.
 fn last_commit_if_readable(zone: &Path) -> Result<Option<CommitRecord>, ZoneError> {
-    use StoreError::{Damaged, OtherFormat, RedoDamaged, RedoGap, RedoMissing, SuperblockDamaged};
     match ZoneWriter::last_commit(zone) {
-        Err(
-            error @ (ZoneError::Damaged { .. }
-            | ZoneError::Store(
-                Damaged { .. }
-                | OtherFormat
-                | RedoDamaged { .. }
-                | RedoGap { .. }
-                | RedoMissing { .. }
-                | SuperblockDamaged,
-            )),
-        ) => {
+        Err(error) if error.is_damage() => {
             tracing::warn!(%error, "the last commit of the zone cannot be read");
             Ok(None)
         }

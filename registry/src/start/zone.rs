@@ -40,14 +40,41 @@ pub(super) async fn open(
             Found::Build(keys) => *keys,
         }
     };
-    build(store, place, keys, opened, bounds, progress).await
+    let old = OldZone::MustFit;
+    let writer = build(store, place, keys, opened, bounds, old, progress).await?;
+    let applied = writer.snapshot().applied();
+    Ok((writer, applied))
+}
+
+/// Builds the zone that the database wants in place of the one that is there, whatever that one says.
+/// Returns its serial.
+pub(super) async fn rebuild(
+    store: &Store,
+    place: Place<'_>,
+    keys: ZoneKeys,
+    opened: &Opened,
+    known: Known,
+) -> Result<u32, StartError> {
+    let old = OldZone::IsGivenUp;
+    let writer = build(store, place, keys, opened, known, old, &|_| {}).await?;
+    let serial = writer.snapshot().serial();
+    Ok(serial)
+}
+
+/// What a build makes of the zone that it takes the place of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OldZone {
+    /// Its last commit has to be one of this database, and not beyond it.
+    MustFit,
+    /// Somebody has decided that the database is right.
+    IsGivenUp,
 }
 
 /// What is known of everything that was released before this start.
 #[derive(Clone, Copy)]
-struct Known {
-    serial: u32,
-    released_until: u32,
+pub(super) struct Known {
+    pub(super) serial: u32,
+    pub(super) released_until: u32,
 }
 
 impl Known {
@@ -135,8 +162,9 @@ async fn build(
     keys: ZoneKeys,
     opened: &Opened,
     known: Known,
+    old: OldZone,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<(ZoneWriter, u64), StartError> {
+) -> Result<ZoneWriter, StartError> {
     // Certificates that ran out while nobody was here are withdrawn first.
     while store.commit(Expire { now: unix_now() }).await? > 0 {}
     let now = unix_now();
@@ -153,7 +181,10 @@ async fn build(
     let start = promised(store, place, opened, known, applied, now).await?;
     let entries = counted(Entries::read(projection), progress);
     let (path, zone) = (place.directory.zone(), place.config.zone.clone());
-    let build = || ZoneWriter::build(&path, zone, keys, entries, start, now);
+    let build = || match old {
+        OldZone::MustFit => ZoneWriter::build(&path, zone, keys, entries, start, now),
+        OldZone::IsGivenUp => ZoneWriter::rebuild(&path, zone, keys, entries, start, now),
+    };
     let mut writer = tokio::task::block_in_place(build)?;
     for (entry, error) in writer.take_quarantined() {
         let (device_id, slot) = (entry.device_id, entry.slot);
@@ -172,7 +203,7 @@ async fn build(
             built: true,
         })
         .await?;
-    Ok((writer, applied))
+    Ok(writer)
 }
 
 /// What a zone starts from, once the database has promised it room.

@@ -155,7 +155,8 @@ impl Step for AcceptKey {
     }
 }
 
-/// Writes down that a newer database is lost for good.
+/// Writes down that a newer database, or the zone, is lost for good: the zone on the disk is not this
+/// database's any more, and no start takes it for that until one was built.
 #[derive(Debug)]
 pub struct RecordLoss {
     /// No signature of what was lost expires later.
@@ -167,10 +168,12 @@ impl Step for RecordLoss {
     type Output = ();
 
     async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        sqlx::query("UPDATE registry SET lost_until = max(lost_until, ?) WHERE id = 1")
-            .bind(i64::from(self.lost_until))
-            .execute(connection)
-            .await?;
+        sqlx::query(
+            "UPDATE registry SET lost_until = max(lost_until, ?), zone_stale = 1 WHERE id = 1",
+        )
+        .bind(i64::from(self.lost_until))
+        .execute(connection)
+        .await?;
         Ok(())
     }
 }

@@ -163,7 +163,7 @@ fn segment_of_another_store_is_not_read_and_is_cleaned_up() {
     fs::write(dir.path().join("blocks"), b"stays").unwrap();
     fs::write(dir.path().join(SPARE), b"goes").unwrap();
     assert_eq!(open(dir.path(), 0, START).unwrap().1, [1, 2]);
-    remove_others(&*disk(dir.path()), Some(&ID)).unwrap();
+    remove_others(&*disk(dir.path()), &ID).unwrap();
     assert_eq!(disk(dir.path()).list().unwrap().len(), 2);
     assert_eq!(open(dir.path(), 0, START).unwrap().1, [1, 2]);
 }
