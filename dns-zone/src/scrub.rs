@@ -99,8 +99,7 @@ fn scrub_block(snapshot: &Snapshot, from: &Key, seen: &mut Scrubbed) -> Option<(
         Ok(found) => found,
         Err(damaged) => {
             seen.find(damaged.to_string());
-            let next = crate::sweep::first_key_beyond(tree, from).unwrap_or_default();
-            return Some((0, next));
+            return Some((0, tree.gap_at(from).next));
         }
     };
     if let Err(damaged) = tree.mapping().scrub(page) {

@@ -14,8 +14,7 @@
 use crate::position::Key;
 use crate::profile::{INCEPTION_SKEW_SECS, Profile};
 use crate::serial;
-use crate::store::tree::Tree;
-use crate::store::{Damaged, Sweep};
+use crate::store::Sweep;
 
 impl Sweep {
     /// The key before every device.
@@ -157,36 +156,6 @@ impl Hand {
         // Not more than what is left of the lap.
         self.time_ms.saturating_add(step as u64)
     }
-}
-
-/// The first key after the block that holds `from` or would, found in the index alone, for a block
-/// that cannot be read; none at the end of the zone. Slots of one device are passed together.
-pub(crate) fn first_key_beyond(tree: Tree<'_>, from: &Key) -> Result<Option<Key>, Damaged> {
-    let block = tree.locate(from)?;
-    let (mut inside, mut beyond) = (id_number(from), u128::MAX);
-    if tree.locate(&key_of_id(beyond))? == block {
-        return Ok(None);
-    }
-    while beyond - inside > 1 {
-        let middle = inside + (beyond - inside) / 2;
-        if tree.locate(&key_of_id(middle))? == block {
-            inside = middle;
-        } else {
-            beyond = middle;
-        }
-    }
-    Ok(Some(key_of_id(beyond)))
-}
-
-fn id_number(key: &Key) -> u128 {
-    let (id, _) = key.split_at(16);
-    u128::from_be_bytes(id.try_into().expect("a key has 18 octets"))
-}
-
-fn key_of_id(number: u128) -> Key {
-    let mut key = [0; 18];
-    key[..16].copy_from_slice(&number.to_be_bytes());
-    key
 }
 
 /// Whether a signature is older than `secs`, or not valid yet: of a clock that was ahead.

@@ -425,6 +425,47 @@ fn a_damaged_page_costs_its_own_names_and_nothing_else() {
 }
 
 #[test]
+fn a_change_beside_a_damaged_page_holds_up_no_other() {
+    let place = Place::new();
+    let first = start(Profile::Standard, NOW);
+    drop(place.build(Profile::Standard, devices(200), first, NOW));
+    // The fourth block of sixteen; all blocks are full.
+    damage(&place, 3);
+    let mut writer = place.ready(&config(Profile::Standard), first, NOW + 1);
+    let beside = |number| Change {
+        slot: slot(2),
+        ..change(number, active(number))
+    };
+    let changes: Vec<Change> = (33..=48)
+        .map(beside)
+        .chain([change(100, Publication::Absent), beside(150)])
+        .collect();
+    let report = writer.apply(&changes, 9, NOW + 2).unwrap();
+    assert!(report.quarantined.is_empty(), "{:?}", report.quarantined);
+    // And nearly all of them go again.
+    let gone: Vec<Change> = (34..=47)
+        .flat_map(|number| [1, 2].map(|slot_number| (number, slot_number)))
+        .map(|(number, slot_number)| Change {
+            slot: slot(slot_number),
+            ..change(number, Publication::Absent)
+        })
+        .chain((66..=79).map(|number| change(number, Publication::Absent)))
+        .collect();
+    let report = writer.apply(&gone, 10, NOW + 3).unwrap();
+    assert!(report.quarantined.is_empty(), "{:?}", report.quarantined);
+    let snapshot = writer.snapshot();
+    let said = |number, slot_number| snapshot.publication(eid(number), slot(slot_number));
+    for number in [33, 48, 65, 80] {
+        assert_eq!(said(number, 1).unwrap(), active(number));
+    }
+    for number in [40, 70, 100] {
+        assert_eq!(said(number, 1).unwrap(), Publication::Absent);
+    }
+    assert_eq!(said(48, 2).unwrap(), active(48));
+    assert!(said(49, 1).is_err());
+}
+
+#[test]
 fn the_scrub_finds_a_damaged_page_and_nothing_in_a_good_zone() {
     let place = Place::new();
     let first = start(Profile::Standard, NOW);

@@ -9,7 +9,8 @@
 //! 4. `branches`: the same balance for index pages.
 //! 5. `write`: what is open gets new pages, what is not keeps its own.
 //!
-//! All reading is done before the first page is taken from the allocator.
+//! All reading is done before the first page is taken from the allocator. A neighbour that cannot be
+//! read shares with nobody; it costs its own names alone.
 
 mod apply;
 mod blocks;

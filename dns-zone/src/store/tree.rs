@@ -37,6 +37,15 @@ pub(crate) struct Tree<'a> {
     unit_secs: u32,
 }
 
+/// Names that cannot be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Gap {
+    /// About how many they are.
+    pub(crate) names: u64,
+    /// The first key behind them; none when nothing is known to follow.
+    pub(crate) next: Option<Key>,
+}
+
 /// A record's place in the version it was found in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Cursor {
@@ -238,8 +247,30 @@ impl<'a> Tree<'a> {
 
     /// An index page of this version.
     #[inline]
-    pub(super) fn index(&self, page: PageNo, level: u8) -> Result<IndexView<'a>, Damaged> {
+    pub(crate) fn index(&self, page: PageNo, level: u8) -> Result<IndexView<'a>, Damaged> {
         IndexView::new(self.mapping.page(page)?, page, level)
+    }
+
+    /// What the damaged page on the way to `from` holds, be it an index page or the block, as far as
+    /// the pages above it tell.
+    pub(crate) fn gap_at(&self, from: &Key) -> Gap {
+        let mut gap = Gap {
+            names: self.root.records,
+            next: None,
+        };
+        let mut page = self.root.page;
+        for level in (1..=self.root.levels).rev() {
+            let Ok(index) = self.index(page, level) else {
+                break;
+            };
+            let at = index.floor(from).unwrap_or(0);
+            if at + 1 < index.count() {
+                gap.next = Some(index.key(at + 1));
+            }
+            gap.names = (gap.names / index.count() as u64).max(1);
+            page = index.child(at);
+        }
+        gap
     }
 
     /// All pages of this version, in no particular order; reads the index, not the blocks.
@@ -276,7 +307,7 @@ impl<'a> Tree<'a> {
 }
 
 /// The key just before this one, if there is any.
-fn key_before(key: &Key) -> Option<Key> {
+pub(super) fn key_before(key: &Key) -> Option<Key> {
     let mut before = *key;
     for octet in before.iter_mut().rev() {
         let (value, borrowed) = octet.overflowing_sub(1);

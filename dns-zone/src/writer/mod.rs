@@ -12,6 +12,7 @@ mod open;
 mod tests;
 mod work;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -92,6 +93,8 @@ pub struct ZoneWriter {
     hand: Hand,
     freshness: freshness::Ages,
     jitter: Jitter,
+    /// Fixed names, by place, whose NSEC points under a damaged page and is not made in this lap.
+    unlinked: BTreeSet<usize>,
     /// Signatures that were verified since the keys were loaded.
     verified: usize,
     /// Serials up to this one may have been served from elsewhere.
@@ -115,6 +118,12 @@ impl ZoneWriter {
     /// A handle for those who answer.
     pub fn reader(&self) -> ZoneReader {
         ZoneReader::new(Arc::clone(&self.visible), Arc::clone(&self.urgent))
+    }
+
+    /// Has all who answer through a reader of the last version answer from this writer's versions from
+    /// now on, without a gap.
+    pub fn answer_through(&mut self, reader: &ZoneReader) {
+        (self.visible, self.urgent) = reader.follow(self.snapshot());
     }
 
     /// The current version.

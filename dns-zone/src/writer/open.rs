@@ -132,6 +132,7 @@ impl ZoneWriter {
             hand: Hand::resumed(snapshot.profile(), sweep),
             freshness: Ages::default(),
             jitter: Jitter::seeded(random_seed()?),
+            unlinked: BTreeSet::new(),
             verified: 0,
             serial_above: start.serial_above,
             quarantined: Vec::new(),

@@ -197,3 +197,63 @@ fn a_start_after_a_build_that_was_cut_off_signs_the_apex() {
     };
     assert_whole(&writer, 4001..=4040, NOW + 5);
 }
+
+#[test]
+fn the_hand_goes_around_everything_under_a_damaged_index_page() {
+    let dir = tempfile::tempdir().unwrap();
+    // Keys that share little: a level of index pages below the root.
+    let far = |number: u64| number * 1_000_000_000_000_000;
+    let mut writer = built(dir.path(), (1..=4_500).map(far));
+    let snapshot = writer.snapshot();
+    let tree = snapshot.tree();
+    assert_eq!(tree.root().levels, 2);
+    // The index page of the first names: found damaged while the registry runs.
+    let level_one: Vec<_> = tree
+        .live_pages()
+        .unwrap()
+        .into_iter()
+        .filter(|page| tree.index(*page, 1).is_ok())
+        .collect();
+    let page = level_one[0];
+    let file = std::fs::File::options()
+        .write(true)
+        .open(dir.path().join("blocks"))
+        .unwrap();
+    let at = u64::from(page) * crate::store::page::PAGE_OCTETS as u64 + 4090;
+    std::os::unix::fs::FileExt::write_all_at(&file, &[0x55], at).unwrap();
+    assert!(tree.mapping().scrub(page).is_err());
+    drop(snapshot);
+
+    let mut damaged = Vec::new();
+    for tick in 1..=720 {
+        let now = NOW + tick * 5;
+        if let Some(ceiling) = writer.ceiling_wanted(now) {
+            writer.raise_ceiling(ceiling);
+        }
+        while writer.next_work_at() <= now {
+            let work = writer.work(now, ZoneWriter::WORK_SIGNATURES).unwrap();
+            damaged.extend(work.damaged_pages);
+        }
+        assert!(writer.sweep_behind(now) < 5);
+    }
+    assert!(damaged.iter().all(|found| *found == page), "{damaged:?}");
+    assert!(
+        (1..=8).contains(&damaged.len()),
+        "once a lap, and once for the apex before it: {}",
+        damaged.len()
+    );
+    let snapshot = writer.snapshot();
+    let signed_at = |number: u64| {
+        let record = snapshot.device(&key(far(number)))?;
+        Ok::<_, crate::store::Damaged>(u64::from(record.unwrap().first().unwrap().0))
+    };
+    assert!(signed_at(1).is_err());
+    let healthy: Vec<u64> = (1..=4_500)
+        .filter_map(|number| signed_at(number).ok())
+        .collect();
+    assert!(healthy.len() > 300, "{}", healthy.len());
+    assert!(
+        healthy.iter().all(|at| *at >= NOW + 3600 - 2700),
+        "none is older than one and a half intervals"
+    );
+}

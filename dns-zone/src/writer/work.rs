@@ -1,5 +1,7 @@
 //! Keeping signatures fresh: what queries wait for, the fixed names, then the hand.
 
+use std::collections::BTreeSet;
+
 use super::ZoneWriter;
 use super::freshness::{Freshness, earlier};
 use crate::change::{ToSign, finish};
@@ -15,8 +17,8 @@ use crate::serial;
 use crate::snapshot::{Snapshot, device_presentation};
 use crate::store::Damaged;
 use crate::store::record::RecordView;
-use crate::store::tree::Tree;
-use crate::sweep::{first_key_beyond, is_old_by};
+use crate::store::tree::{Gap, Tree};
+use crate::sweep::is_old_by;
 use crate::urgent::UrgentName;
 
 /// Names that queries wait for, taken in one turn at most.
@@ -80,12 +82,14 @@ impl ZoneWriter {
         let urgent = self.urgent.take(URGENT_NAMES_MAX);
         work.urgent = urgent.len();
         for name in &urgent {
-            if let UrgentName::Device(key) = name {
-                wanted.want_block_of(present.tree(), key)?;
+            if let UrgentName::Device(key) = name
+                && let Err(damaged) = wanted.want_block_of(present.tree(), key)
+            {
+                work.damaged_pages.push(damaged.page);
             }
         }
         self.pass_due(present, signatures_max, &mut wanted, &mut work)?;
-        let fixed = fixed_due(present, now);
+        let fixed = self.fixed_due(present, now, &mut work);
         if wanted.names.is_empty() && fixed.is_empty() {
             return Ok(work);
         }
@@ -113,13 +117,19 @@ impl ZoneWriter {
         work: &mut Work,
     ) -> Result<Passed, ZoneError> {
         let serial_above = self.present_serial(present);
-        let plan = |names: &[Key]| plan_again(present, names, due, serial_above, now);
-        let error = match self.pass(plan(&due.names)?)? {
+        let mut attempt = |names: &[Key]| {
+            let planned = plan_again(present, names, due, serial_above, now);
+            match planned.and_then(|to_sign| self.pass(to_sign)) {
+                Err(ZoneError::Damaged { page }) => Ok(Err(GateError::Damaged { page })),
+                passed => passed,
+            }
+        };
+        let error = match attempt(&due.names)? {
             Ok(passed) => return Ok(passed),
             Err(error) if error.concerns_everything() => return Err(error.into()),
             Err(error) => error,
         };
-        let mut passes = |part: &[Key]| Ok(self.pass(plan(part)?)?.map(|_| ()));
+        let mut passes = |part: &[Key]| Ok(attempt(part)?.map(|_| ()));
         let found = offenders::<_, ZoneError>(&due.names, error, &mut passes)?;
         let mut accepted = due.names.clone();
         for (at, error) in found.into_iter().rev() {
@@ -127,7 +137,28 @@ impl ZoneWriter {
             let owner = device_presentation(&key, present.apex());
             work.refused.push((owner, error));
         }
-        Ok(self.pass(plan(&accepted)?)??)
+        Ok(attempt(&accepted)??)
+    }
+
+    /// RRsets of fixed names that are due, by place and type. An NSEC whose next name lies under a
+    /// damaged page is left as it is until the next lap.
+    fn fixed_due(&mut self, present: &Snapshot, now: u64, work: &mut Work) -> Vec<(usize, u16)> {
+        let mut due = fixed_due(present, now);
+        due.retain(|(at, record_type)| {
+            if *record_type != TYPE_NSEC || self.unlinked.contains(at) {
+                return *record_type != TYPE_NSEC;
+            }
+            let key = &present.fixed.names()[*at].position.key;
+            match present.first_device_after(key) {
+                Ok(_) => true,
+                Err(damaged) => {
+                    work.damaged_pages.push(damaged.page);
+                    self.unlinked.insert(*at);
+                    false
+                }
+            }
+        });
+        due
     }
 
     /// Has the hand pass what is due, whole blocks at a time.
@@ -141,8 +172,7 @@ impl ZoneWriter {
         let names = present.device_names();
         if names == 0 {
             if self.hand.is_due(BLOCK_NAMES, wanted.now) {
-                self.hand.end_lap(0, wanted.now);
-                self.freshness.end_lap();
+                self.end_lap(0, wanted.now);
             }
             return Ok(());
         }
@@ -151,9 +181,13 @@ impl ZoneWriter {
             let from = self.hand.sweep().key;
             let (passage, damaged) = match Passage::of_block(tree, &from) {
                 Ok(passage) => (passage, None),
-                Err(damaged) => (Passage::around(tree, &from)?, Some(damaged)),
+                Err(damaged) => (Passage::around(tree, &from), Some(damaged)),
             };
-            if !self.hand.is_due(passage.names.max(1), wanted.now) {
+            // Many names at once, under an index page, are passed early.
+            if !self
+                .hand
+                .is_due(passage.names.clamp(1, BLOCK_NAMES), wanted.now)
+            {
                 break;
             }
             work.damaged_pages
@@ -166,12 +200,17 @@ impl ZoneWriter {
             match passage.next {
                 Some(next) => self.hand.pass(passage.names, next),
                 None => {
-                    self.hand.end_lap(names, wanted.now);
-                    self.freshness.end_lap();
+                    self.end_lap(names, wanted.now);
                 }
             }
         }
         Ok(())
+    }
+
+    fn end_lap(&mut self, names: u64, now: u64) {
+        self.hand.end_lap(names, now);
+        self.freshness.end_lap();
+        self.unlinked.clear();
     }
 
     /// When there is something to [`ZoneWriter::work`] on, seconds since 1970; 0 when queries wait.
@@ -185,7 +224,8 @@ impl ZoneWriter {
         } else {
             self.hand.due_at(BLOCK_NAMES)
         };
-        devices.min(fixed_due_at(&snapshot, self.hand.sweep().lap_started_at))
+        let near = self.hand.sweep().lap_started_at;
+        devices.min(fixed_due_at(&snapshot, &self.unlinked, near))
     }
 
     /// Seconds by which re-signing lags behind its pace; more than half an interval is an alarm.
@@ -299,13 +339,14 @@ impl<'a> Passage<'a> {
         })
     }
 
-    /// Around a damaged block, taken for a full one.
-    fn around(tree: Tree<'a>, from: &Key) -> Result<Self, Damaged> {
-        Ok(Self {
+    /// Around everything under a damaged page.
+    fn around(tree: Tree<'a>, from: &Key) -> Self {
+        let Gap { names, next } = tree.gap_at(from);
+        Self {
             records: Vec::new(),
-            names: BLOCK_NAMES,
-            next: first_key_beyond(tree, from)?,
-        })
+            names,
+            next,
+        }
     }
 }
 
@@ -373,12 +414,13 @@ fn fixed_due(snapshot: &Snapshot, now: u64) -> Vec<(usize, u16)> {
     due
 }
 
-/// When the first RRset of a fixed name is due; `near` is a recent time.
-fn fixed_due_at(snapshot: &Snapshot, near: u64) -> u64 {
+/// When the first RRset of a fixed name is due, but for the NSECs of some; `near` is a recent time.
+fn fixed_due_at(snapshot: &Snapshot, without_nsec: &BTreeSet<usize>, near: u64) -> u64 {
     let profile = snapshot.profile();
-    let names = snapshot.fixed.names().iter();
-    let due = names.flat_map(|name| {
-        name.types().chain([TYPE_NSEC]).map(|record_type| {
+    let names = snapshot.fixed.names().iter().enumerate();
+    let due = names.flat_map(|(at, name)| {
+        let nsec = (!without_nsec.contains(&at)).then_some(TYPE_NSEC);
+        name.types().chain(nsec).map(|record_type| {
             name.signature(record_type).map_or(0, |one| {
                 serial::unwrapped(one.signed_at, near)
                     + u64::from(fixed_interval_secs(profile, record_type))

@@ -1,16 +1,22 @@
 //! Alarms about the freshness of signatures.
 
+use std::collections::BTreeSet;
+
 use iot_dns_zone::{Work, ZoneWriter};
 
 /// Seconds between two looks.
 const LOOK_PERIOD_SECS: u64 = 10;
+/// Damaged pages that are remembered; a zone with more is rebuilt anyway.
+const PAGES_MAX: usize = 1024;
 
 /// What was last said about the zone's signatures.
 #[derive(Debug, Default)]
-pub(super) struct Health {
+pub(crate) struct Health {
     looked_at: u64,
     level: Level,
     damaged_reads: u64,
+    /// Damaged pages of which was told: the hand meets them in every lap.
+    damaged_pages: BTreeSet<u32>,
 }
 
 /// How much of the life that the oldest signature should have is left.
@@ -24,7 +30,7 @@ enum Level {
 
 impl Health {
     /// Raises the alarms of a unit of work.
-    pub(super) fn note(&self, work: &Work) {
+    pub(crate) fn note(&mut self, work: &Work) {
         for (owner, error) in &work.refused {
             tracing::error!(
                 alarm = true, owner, %error,
@@ -32,6 +38,9 @@ impl Health {
             );
         }
         for page in &work.damaged_pages {
+            if self.damaged_pages.len() >= PAGES_MAX || !self.damaged_pages.insert(*page) {
+                continue;
+            }
             tracing::error!(
                 alarm = true,
                 page,
@@ -42,7 +51,7 @@ impl Health {
 
     /// Raises an alarm when signatures have become older than they should be, and says when they
     /// are young again.
-    pub(super) fn look(&mut self, writer: &ZoneWriter, now: u64) {
+    pub(crate) fn look(&mut self, writer: &ZoneWriter, now: u64) {
         if now.abs_diff(self.looked_at) < LOOK_PERIOD_SECS {
             return;
         }

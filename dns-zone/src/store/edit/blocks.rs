@@ -49,35 +49,34 @@ impl<'a> Plan<'a> {
             .saturating_sub(WINDOW / 2)
             .min(length.saturating_sub(WINDOW));
         let mut window = start..(start + WINDOW).min(length);
-        let records = self.count(node, window.clone())?;
-        if records > window.len() * BLOCK_RECORDS
-            && let Some(wider) = self.with_room(node, &window)?
+        if self.count(node, window.clone()).is_none() {
+            // A neighbour that cannot be read shares nothing.
+            window = at..at + 1;
+        } else if !self.fits(node, &window)
+            && let Some(wider) = self.with_room(node, &window)
         {
             window = wider;
         }
-        let records = self.count(node, window.clone())?;
+        let records = self.count(node, window.clone()).unwrap_or(0);
         let blocks = window.len().max(records.div_ceil(BLOCK_RECORDS));
         self.redistribute(node, window, blocks)
     }
 
+    fn fits(&self, node: &Node<'a>, window: &Range<usize>) -> bool {
+        let most = window.len() * BLOCK_RECORDS;
+        self.count(node, window.clone())
+            .is_some_and(|records| records <= most)
+    }
+
     /// The window with the one of its two neighbours that has more room, if that is enough.
-    fn with_room(
-        &self,
-        node: &Node<'a>,
-        window: &Range<usize>,
-    ) -> Result<Option<Range<usize>>, Damaged> {
+    fn with_room(&self, node: &Node<'a>, window: &Range<usize>) -> Option<Range<usize>> {
         let (start, end) = (window.start, window.end);
         let before = start.checked_sub(1).map(|start| start..end);
         let after = (end < node.entries.len()).then_some(start..end + 1);
-        let mut best = None;
-        for wider in [before, after].into_iter().flatten() {
-            let total = self.count(node, wider.clone())?;
-            let fits = total <= wider.len() * BLOCK_RECORDS;
-            if fits && best.as_ref().is_none_or(|(least, _)| total < *least) {
-                best = Some((total, wider));
-            }
-        }
-        Ok(best.map(|(_, wider)| wider))
+        let wider = [before, after].into_iter().flatten();
+        wider
+            .filter(|wider| self.fits(node, wider))
+            .min_by_key(|wider| self.count(node, wider.clone()))
     }
 
     /// Packs each run of rewritten neighbours where that saves a block: they are written anyway.
@@ -106,7 +105,10 @@ impl<'a> Plan<'a> {
             let lowest = at.saturating_sub(blocks);
             for start in lowest..=at {
                 let window = start..start + blocks + 1;
-                if window.end <= node.entries.len() && self.count(node, window.clone())? <= most {
+                let fits = |records| records <= most;
+                if window.end <= node.entries.len()
+                    && self.count(node, window.clone()).is_some_and(fits)
+                {
                     return self.redistribute(node, window, blocks);
                 }
             }
@@ -114,16 +116,16 @@ impl<'a> Plan<'a> {
         Ok(at + 1)
     }
 
-    /// Records of some neighbours, opened or not.
-    fn count(&self, node: &Node<'a>, window: Range<usize>) -> Result<usize, Damaged> {
+    /// Records of some neighbours, opened or not; none when one of them cannot be read.
+    fn count(&self, node: &Node<'a>, window: Range<usize>) -> Option<usize> {
         let mut records = 0;
         for entry in &node.entries[window] {
             records += match entry.child {
-                Child::Kept(page) => self.tree.block(page)?.count(),
+                Child::Kept(page) => self.tree.block(page).ok()?.count(),
                 Child::Block(_) | Child::Node(_) => entry.opened_records().unwrap_or(0),
             };
         }
-        Ok(records)
+        Some(records)
     }
 
     /// Spreads the records of a window evenly over a number of blocks; returns the place after them.

@@ -33,56 +33,50 @@ impl<'a> Plan<'a> {
     /// Spreads an overfull page and its emptier neighbour over as few pages as hold them; returns
     /// the place after them.
     fn share_branches(&mut self, node: &mut Node<'a>, at: usize) -> Result<usize, Damaged> {
-        let start = self.emptier_pair(node, at)?;
-        let end = (start + 2).min(node.entries.len());
+        let (start, end) = match self.emptier_neighbour(node, at) {
+            Some(neighbour) => (neighbour.min(at), neighbour.max(at) + 1),
+            None => (at, at + 1),
+        };
         self.rewrite_branches(node, start, end)
     }
 
     /// Joins an underfull page with its emptier neighbour where one page holds both comfortably.
     fn join_branches(&mut self, node: &mut Node<'a>, at: usize) -> Result<usize, Damaged> {
-        if node.entries.len() < 2 {
+        let Some(neighbour) = self.emptier_neighbour(node, at) else {
             return Ok(at + 1);
-        }
-        let start = self.emptier_pair(node, at)?;
-        let total = self.branch_count(node, start)? + self.branch_count(node, start + 1)?;
-        let last = self.last_key(node, start + 1)?;
-        if total <= comfortable(capacity(&node.entries[start].first, &last)) {
-            return self.rewrite_branches(node, start, start + 2);
+        };
+        let (start, end) = (neighbour.min(at), neighbour.max(at));
+        let size = self
+            .branch_size(node, start)
+            .zip(self.branch_size(node, end));
+        let Some(((first_count, _), (second_count, last))) = size else {
+            return Ok(at + 1);
+        };
+        let comfortable = comfortable(capacity(&node.entries[start].first, &last));
+        if first_count + second_count <= comfortable {
+            return self.rewrite_branches(node, start, end + 1);
         }
         Ok(at + 1)
     }
 
-    /// Where the pair begins of this child and the neighbour with fewer entries.
-    fn emptier_pair(&self, node: &Node<'a>, at: usize) -> Result<usize, Damaged> {
-        let has_next = at + 1 < node.entries.len();
-        Ok(match (at.checked_sub(1), has_next) {
-            (None, _) => at,
-            (Some(before), false) => before,
-            (Some(before), true) => {
-                if self.branch_count(node, before)? < self.branch_count(node, at + 1)? {
-                    before
-                } else {
-                    at
-                }
-            }
-        })
+    /// The neighbour of a child with fewer entries; one that cannot be read is none.
+    fn emptier_neighbour(&self, node: &Node<'a>, at: usize) -> Option<usize> {
+        let after = (at + 1 < node.entries.len()).then_some(at + 1);
+        let readable = [after, at.checked_sub(1)].into_iter().flatten();
+        let sized = readable.filter_map(|place| Some((self.branch_size(node, place)?.0, place)));
+        sized
+            .min_by_key(|(count, _)| *count)
+            .map(|(_, place)| place)
     }
 
-    fn branch_count(&self, node: &Node<'a>, at: usize) -> Result<usize, Damaged> {
-        match &node.entries[at].child {
-            Child::Kept(page) => Ok(self.tree.index(*page, node.level - 1)?.count()),
-            Child::Node(child) => Ok(child.entries.len()),
-            Child::Block(_) => unreachable!("children of a node above level 1 are nodes"),
-        }
-    }
-
-    fn last_key(&self, node: &Node<'a>, at: usize) -> Result<Key, Damaged> {
+    /// Entries of a child, and the last key; none when it cannot be read.
+    fn branch_size(&self, node: &Node<'a>, at: usize) -> Option<(usize, Key)> {
         match &node.entries[at].child {
             Child::Kept(page) => {
-                let index = self.tree.index(*page, node.level - 1)?;
-                Ok(index.key(index.count() - 1))
+                let index = self.tree.index(*page, node.level - 1).ok()?;
+                Some((index.count(), index.key(index.count() - 1)))
             }
-            Child::Node(child) => Ok(child.last_key()),
+            Child::Node(child) => Some((child.entries.len(), child.last_key())),
             Child::Block(_) => unreachable!("children of a node above level 1 are nodes"),
         }
     }

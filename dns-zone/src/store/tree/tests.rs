@@ -155,3 +155,48 @@ fn signature_too_old_for_its_block_is_gone_after_the_next_edit() {
     }]);
     assert_eq!(read(&file), [StoredRecord { nsec: None, ..old }, new]);
 }
+
+#[test]
+fn behind_a_damaged_page_its_next_neighbour_begins() {
+    let mut numbers = Numbers(11);
+    let model = model(&mut numbers, 9000, 0);
+    let file = TestFile::load(model.into_iter());
+    let whole = file.tree();
+    assert_eq!(whole.root().levels, 2);
+    let root = whole.index(whole.root().page, 2).expect("whole");
+    assert!(root.count() > 2);
+    let first_below = |at: usize| root.key(at);
+    for at in 0..root.count() {
+        let next = (at + 1 < root.count()).then(|| first_below(at + 1));
+        file.flip(root.child(at), 9000);
+        let damaged = Mapping::new(&file.file, file.free.file_pages()).expect("mapped");
+        let tree = Tree::new(&damaged, &file.root, UNIT_SECS);
+        let mut inside = first_below(at);
+        inside[17] = 0xFF;
+        assert!(tree.locate(&inside).is_err());
+        assert_eq!(tree.gap_at(&inside).next, next, "index page {at}");
+        file.flip(root.child(at), 9000);
+    }
+    // The last block under the first index page: what follows is under the next one.
+    let index = whole.index(root.child(0), 1).expect("whole");
+    let block = index.child(index.count() - 1);
+    let inside = index.key(index.count() - 1);
+    file.flip(block, 9000);
+    let damaged = Mapping::new(&file.file, file.free.file_pages()).expect("mapped");
+    let tree = Tree::new(&damaged, &file.root, UNIT_SECS);
+    assert!(tree.floor(&inside).is_err());
+    let gap = tree.gap_at(&inside);
+    assert_eq!(gap.next, Some(first_below(1)));
+    assert!((8..=32).contains(&gap.names), "{gap:?}");
+    assert_eq!(
+        tree.gap_at(&[0; 18]).next,
+        Some(index.key(1)),
+        "before the first key"
+    );
+    // Nothing is known beyond a root.
+    file.flip(whole.root().page, 9000);
+    let damaged = Mapping::new(&file.file, file.free.file_pages()).expect("mapped");
+    let tree = Tree::new(&damaged, &file.root, UNIT_SECS);
+    let (names, next) = (9000, None);
+    assert_eq!(tree.gap_at(&inside), Gap { names, next });
+}
