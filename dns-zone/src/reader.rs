@@ -10,8 +10,9 @@ use crate::config::ZoneConfig;
 use crate::error::ZoneError;
 use crate::key::PublicKeys;
 use crate::snapshot::{Shape, Snapshot};
-use crate::store::RealDisk;
 use crate::store::readers::ForeignReader;
+use crate::store::reading::last_version;
+use crate::store::{Disk, RealDisk};
 use crate::urgent::Urgent;
 
 /// Pages that are read into memory at a time: 16 MiB.
@@ -22,11 +23,73 @@ const POPULATED_PAGES: u32 = 4096;
 pub struct ZoneReader {
     visible: Arc<ArcSwap<Snapshot>>,
     urgent: Arc<Urgent>,
+    gives_way: bool,
 }
 
 impl ZoneReader {
+    /// The last version of a zone that nobody writes, for answering where it cannot be opened for
+    /// writing: nothing is written and nothing signed, names under damaged pages are refused, and
+    /// queries for expired signatures do not wait. None when there is no zone.
+    ///
+    /// # Errors
+    /// The configuration or the store cannot be read, commits are gone from its log, it was made with
+    /// another name, other keys or other times, or somebody writes it.
+    pub fn of_last_version(
+        dir: &Path,
+        config: &ZoneConfig,
+        keys: PublicKeys,
+    ) -> Result<Option<Self>, ZoneError> {
+        if !dir.exists() {
+            return Ok(None);
+        }
+        Self::of_last_version_on(&RealDisk::in_directory(dir)?, config, keys)
+    }
+
+    /// As [`ZoneReader::of_last_version`], on any disk.
+    ///
+    /// # Errors
+    /// As for [`ZoneReader::of_last_version`].
+    #[doc(hidden)]
+    pub fn of_last_version_on(
+        disk: &dyn Disk,
+        config: &ZoneConfig,
+        keys: PublicKeys,
+    ) -> Result<Option<Self>, ZoneError> {
+        let config = config.check()?;
+        let Some(last) = last_version(disk)? else {
+            return Ok(None);
+        };
+        let shape = Arc::new(Shape::new(config.apex, config.profile, keys));
+        if last.shape_digest != shape.digest {
+            return Err(ZoneError::OtherShape);
+        }
+        let snapshot = Snapshot::of_version(shape, last.version)?;
+        Ok(Some(Self {
+            visible: Arc::new(ArcSwap::from_pointee(snapshot)),
+            urgent: Arc::new(Urgent::closed()),
+            gives_way: last.is_announced,
+        }))
+    }
+
     pub(crate) fn new(visible: Arc<ArcSwap<Snapshot>>, urgent: Arc<Urgent>) -> Self {
-        Self { visible, urgent }
+        Self {
+            visible,
+            urgent,
+            gives_way: false,
+        }
+    }
+
+    /// Whether a writer may be opened for [`ZoneWriter::answer_through`](crate::ZoneWriter::answer_through): it will leave the
+    /// pages alone that are answered from.
+    pub fn gives_way(&self) -> bool {
+        self.gives_way
+    }
+
+    /// Shows the versions of a writer from now on, to all who answer through this reader.
+    pub(crate) fn follow(&self, newest: Arc<Snapshot>) -> (Arc<ArcSwap<Snapshot>>, Arc<Urgent>) {
+        self.visible.store(newest);
+        self.urgent.open();
+        (Arc::clone(&self.visible), Arc::clone(&self.urgent))
     }
 
     /// The current version; it stays as it is however long it is held. The store keeps its pages

@@ -1,6 +1,7 @@
 //! Names whose signatures a query met expired: they are signed before everything that can wait.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -24,11 +25,29 @@ pub enum UrgentName {
 pub struct Urgent {
     names: Mutex<BTreeSet<UrgentName>>,
     grew: Notify,
+    /// Nobody signs: waiting would be in vain.
+    is_closed: AtomicBool,
 }
 
 impl Urgent {
-    /// Asks for a name to be signed at once; false when too many wait already.
+    /// For a zone that nobody signs.
+    pub(crate) fn closed() -> Self {
+        Self {
+            is_closed: AtomicBool::new(true),
+            ..Self::default()
+        }
+    }
+
+    /// From now on somebody signs.
+    pub(crate) fn open(&self) {
+        self.is_closed.store(false, Ordering::Relaxed);
+    }
+
+    /// Asks for a name to be signed at once; false when too many wait already, or nobody signs.
     pub fn want(&self, name: UrgentName) -> bool {
+        if self.is_closed.load(Ordering::Relaxed) {
+            return false;
+        }
         let mut names = self.lock();
         if names.len() >= NAMES_MAX && !names.contains(&name) {
             return false;
@@ -85,5 +104,14 @@ mod tests {
         assert_eq!(urgent.take(1), [UrgentName::Fixed]);
         assert_eq!(urgent.take(NAMES_MAX).len(), NAMES_MAX - 2);
         assert!(urgent.is_empty());
+    }
+
+    #[test]
+    fn nobody_waits_where_nobody_signs() {
+        let urgent = Urgent::closed();
+        assert!(!urgent.want(UrgentName::Fixed));
+        assert!(urgent.is_empty());
+        urgent.open();
+        assert!(urgent.want(UrgentName::Fixed));
     }
 }

@@ -91,13 +91,19 @@ impl RealDisk {
     }
 
     pub(crate) fn open_file(&self, name: &str, create: bool) -> io::Result<RealFile> {
-        let file = OpenOptions::new()
+        let path = self.path(name)?;
+        let mut options = OpenOptions::new();
+        options
             .read(true)
-            .write(true)
-            .create(create)
             .mode(0o600)
-            .custom_flags(system::NO_FOLLOW | system::CLOSE_ON_EXEC)
-            .open(self.path(name)?)?;
+            .custom_flags(system::NO_FOLLOW | system::CLOSE_ON_EXEC);
+        let file = match options.clone().write(true).create(create).open(&path) {
+            // For those who only read; a write fails.
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                options.open(&path)?
+            }
+            opened => opened?,
+        };
         if !file.metadata()?.is_file() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,

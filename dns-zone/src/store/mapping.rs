@@ -6,12 +6,16 @@
 //!
 //! # Invariant
 //!
-//! - `base` is a shared read-only mapping of `reserved_pages` pages, and `checked` a private one of a
-//!   bit for each; both live as long as the value and are unmapped by nobody else.
+//! - `base` is a mapping of `reserved_pages` pages, and `checked` a private one of a bit for each;
+//!   both live as long as the value and are unmapped by nobody else.
+//! - `base` is a shared read-only mapping of the file; or, where `is_private`, the file's pages mapped
+//!   privately and memory behind them. Only [`Mapping::write`] changes such a page, which has the
+//!   value for itself, so that no `&Page` of it lives.
 //! - `bounds` never exceeds the pages of the file, nor those reserved.
 //! - A page is asked for only by whoever holds a version that reaches it, and the writer (of this or
 //!   another process) rewrites no page that a held version reaches. So the octets behind a
-//!   `&Page` do not change while it lives.
+//!   `&Page` do not change while it lives. (Of a private mapping, too: its version is announced, or
+//!   no writer comes.)
 //! - Nobody but the writer changes the file. (Cutting it from outside would end the process by
 //!   SIGBUS: fail closed, and the service manager starts it anew.)
 #![allow(unsafe_code)] // see the invariant
@@ -38,6 +42,7 @@ pub(crate) struct Mapping {
     reserved_pages: usize,
     bounds: AtomicU64,
     damaged: AtomicU64,
+    is_private: bool,
 }
 
 // SAFETY: the mappings are shared memory that is only read (`base`) or only accessed atomically
@@ -50,12 +55,28 @@ impl Mapping {
     /// Maps a file that has at least `file_pages` pages. Reserves less where the address space is
     /// limited (RLIMIT_AS); see [`Mapping::reserved_pages`].
     pub(crate) fn new(file: &File, file_pages: PageNo) -> io::Result<Self> {
+        Self::reserved(file_pages, Some(file.as_raw_fd()))
+    }
+
+    /// Maps a file that has at least `file_pages` pages so that this process can change pages, and
+    /// have more of them, without the file being changed. As in [`Mapping::new`], the others are the
+    /// file's.
+    pub(crate) fn private(file: &File, file_pages: PageNo) -> io::Result<Self> {
+        let mut mapping = Self::reserved(file_pages, None)?;
+        let pages = file_pages as usize;
+        map_privately_at(mapping.base, pages * PAGE_OCTETS, file)?;
+        mapping.advise(0..pages, libc::MADV_RANDOM)?;
+        mapping.is_private = true;
+        Ok(mapping)
+    }
+
+    fn reserved(file_pages: PageNo, file: Option<RawFd>) -> io::Result<Self> {
         let fewest = RESERVED_PAGES_MIN
             .max(file_pages as usize)
             .next_multiple_of(64);
         let mut reserved_pages = RESERVED_PAGES.max(fewest);
         let base = loop {
-            match map(reserved_pages * PAGE_OCTETS, Some(file.as_raw_fd())) {
+            match map(reserved_pages * PAGE_OCTETS, file) {
                 Ok(base) => break base,
                 Err(error) if reserved_pages == fewest => return Err(error),
                 Err(_) => reserved_pages = (reserved_pages / 2).max(fewest),
@@ -74,6 +95,7 @@ impl Mapping {
             reserved_pages,
             bounds: AtomicU64::new(u64::from(file_pages)),
             damaged: AtomicU64::new(0),
+            is_private: false,
         };
         mapping.advise(0..reserved_pages, libc::MADV_RANDOM)?;
         Ok(mapping)
@@ -99,6 +121,22 @@ impl Mapping {
             return Ok(());
         }
         Err(self.damage(page))
+    }
+
+    /// Changes a page of a private mapping; whether it is whole is seen when it is read.
+    pub(crate) fn write(&mut self, page: PageNo, octets: &Page) -> io::Result<()> {
+        if !self.is_private || u64::from(page) >= *self.bounds.get_mut() {
+            return Err(io::Error::from(io::ErrorKind::InvalidInput));
+        }
+        let (word, bit) = self.checked(page);
+        word.fetch_and(!bit, Ordering::Relaxed);
+        // SAFETY: the page is within the bounds, which lie within the mapping; a private mapping is
+        // writable, and nobody else has a reference into it while `self` is borrowed exclusively.
+        unsafe {
+            let place = self.base.add(page as usize * PAGE_OCTETS).as_ptr();
+            place.copy_from_nonoverlapping(octets.as_ptr(), PAGE_OCTETS);
+        }
+        Ok(())
     }
 
     /// Tells that this process has written a whole page, so that it need not be verified.
@@ -239,6 +277,31 @@ fn map(octets: usize, file: Option<RawFd>) -> io::Result<NonNull<u8>> {
     NonNull::new(start.cast()).ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))
 }
 
+/// Puts the first octets of a file in place of as many of a mapping of our own: private, to be read and
+/// changed.
+fn map_privately_at(start: NonNull<u8>, octets: usize, file: &File) -> io::Result<()> {
+    if octets == 0 {
+        return Ok(());
+    }
+    // SAFETY: the range lies in a mapping that was made just now by `map` and into which nobody has
+    // a reference yet; it is unmapped together with that.
+    let mapped = unsafe {
+        libc::mmap(
+            start.as_ptr().cast(),
+            octets,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_NORESERVE | libc::MAP_FIXED,
+            file.as_raw_fd(),
+            0,
+        )
+    };
+    if mapped == libc::MAP_FAILED {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
 fn unmap(start: NonNull<u8>, octets: usize) {
     // SAFETY: called once for each mapping made by `map`, with its length, when nothing that was
     // borrowed from it can live any more.
@@ -308,6 +371,29 @@ mod tests {
         mapping.populate(7..9).expect("nothing to do");
         mapping.prefetch(PageNo::MAX, 64);
         assert!(mapping.page(0).is_ok());
+    }
+
+    #[test]
+    fn private_pages_are_changed_and_the_file_is_not() {
+        let file = file_of(4);
+        let mut mapping = Mapping::private(&file, 4).expect("mapped");
+        mapping.set_bounds(9).expect("reserved");
+        assert_eq!(mapping.page(3).expect("whole")[100], 3);
+        assert!(mapping.page(6).is_err(), "memory that nobody has written");
+        let mut page = blank(PageKind::Data);
+        page[100] = 77;
+        seal(&mut page);
+        for number in [1, 8] {
+            mapping.write(number, &page).expect("within bounds");
+            assert_eq!(mapping.page(number).expect("whole")[100], 77);
+        }
+        mapping.write(3, &[0; PAGE_OCTETS]).expect("within bounds");
+        assert!(mapping.page(3).is_err(), "verified before");
+        assert!(mapping.write(9, &page).is_err());
+        let mut shared = Mapping::new(&file, 4).expect("mapped");
+        assert_eq!(shared.page(1).expect("whole")[100], 1);
+        assert_eq!(file.metadata().expect("a file").len(), 4 * 4096);
+        assert!(shared.write(1, &page).is_err());
     }
 
     #[test]

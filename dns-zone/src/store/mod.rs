@@ -24,8 +24,10 @@ mod opening;
 mod page_file;
 mod power_cut;
 pub(crate) mod readers;
+pub(crate) mod reading;
 pub(crate) mod record_of_commit;
 pub(crate) mod redo;
+mod replay;
 #[cfg(test)]
 mod samples;
 mod simulated_disk;

@@ -19,6 +19,8 @@ pub(super) struct PageFile {
     pub(super) blocks: Arc<dyn DiskFile>,
     pub(super) mapping: Arc<Mapping>,
     pages: PageNo,
+    /// What is written stays in this process's memory.
+    is_in_memory: bool,
 }
 
 impl PageFile {
@@ -31,6 +33,24 @@ impl PageFile {
             blocks,
             mapping,
             pages,
+            is_in_memory: false,
+        })
+    }
+
+    /// Maps a file for reading alone: pages that are written are this process's own and lie behind
+    /// those of the file, of which there were so many.
+    pub(super) fn in_memory(blocks: Arc<dyn DiskFile>, file_pages: PageNo) -> io::Result<Self> {
+        let present = PageNo::try_from(blocks.length()? / PAGE_OCTETS as u64)
+            .map_err(|_| io::Error::other("the zone file exceeds 16 TiB"))?;
+        let mapping = Mapping::private(blocks.raw(), present)?;
+        // A page that was cut off the file is damaged, and is never another one.
+        let pages = present.max(file_pages);
+        mapping.set_bounds(pages)?;
+        Ok(Self {
+            blocks,
+            mapping: Arc::new(mapping),
+            pages,
+            is_in_memory: true,
         })
     }
 
@@ -47,7 +67,9 @@ impl PageFile {
         }
         let step = (self.pages / 256).clamp(GROWTH_PAGES.0, GROWTH_PAGES.1);
         let pages = pages.max(self.pages.saturating_add(step));
-        self.blocks.reserve(offset_of(pages))?;
+        if !self.is_in_memory {
+            self.blocks.reserve(offset_of(pages))?;
+        }
         self.mapping.set_bounds(pages)?;
         self.pages = pages;
         Ok(())
@@ -74,7 +96,10 @@ impl PageFile {
     }
 
     /// Writes pages, neighbours together; they can be read through the mapping at once.
-    pub(super) fn write(&self, mut pages: Vec<(PageNo, Box<Page>)>) -> io::Result<()> {
+    pub(super) fn write(&mut self, mut pages: Vec<(PageNo, Box<Page>)>) -> io::Result<()> {
+        if self.is_in_memory {
+            return self.write_in_memory(&pages);
+        }
         pages.sort_unstable_by_key(|(number, _)| *number);
         let neighbours = pages.chunk_by(|(one, _), (next, _)| one.checked_add(1) == Some(*next));
         let mut octets = Vec::new();
@@ -87,6 +112,26 @@ impl PageFile {
                 .for_each(|(number, _)| self.mapping.note_written(*number));
         }
         Ok(())
+    }
+
+    fn write_in_memory(&mut self, pages: &[(PageNo, Box<Page>)]) -> io::Result<()> {
+        let mapping = self.own_mapping()?;
+        for (number, page) in pages {
+            mapping.write(*number, page)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a page of this process's memory one that nobody takes for whole.
+    pub(super) fn spoil(&mut self, page: PageNo) -> io::Result<()> {
+        if page >= self.pages {
+            return Ok(()); // nobody takes that for whole either
+        }
+        self.own_mapping()?.write(page, &[0; PAGE_OCTETS])
+    }
+
+    fn own_mapping(&mut self) -> io::Result<&mut Mapping> {
+        Arc::get_mut(&mut self.mapping).ok_or_else(|| io::Error::other("somebody reads it already"))
     }
 
     /// Cuts the file; no version reaches the pages behind.

@@ -59,10 +59,9 @@ impl Readers {
         if !is_ours {
             return Err(StoreError::InUse);
         }
-        if file.length().is_ok_and(|length| length < WRITER_OCTET) {
-            file.set_len(WRITER_OCTET)
-                .map_err(StoreError::io("extending the table of readers"))?;
-        }
+        // With room, so that a slot can be written when the disk is full.
+        file.reserve(WRITER_OCTET)
+            .map_err(StoreError::io("extending the table of readers"))?;
         let current = disk
             .open(CURRENT, true)
             .map_err(StoreError::io("opening the page of the current version"))?;
@@ -106,6 +105,16 @@ impl Drop for Readers {
     }
 }
 
+/// Whether anybody writes the zone at this moment.
+pub(super) fn has_writer(disk: &dyn Disk) -> Result<bool, StoreError> {
+    match disk.open(READERS, false) {
+        Ok(file) => system::octet_is_locked(file.raw(), WRITER_OCTET)
+            .map_err(StoreError::io("looking for the zone's writer")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(StoreError::io("opening the table of readers")(error)),
+    }
+}
+
 fn slot_octet(index: u64) -> u64 {
     index * SLOT_OCTETS as u64
 }
@@ -143,7 +152,7 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    fn take(disk: &dyn Disk) -> Result<Self, StoreError> {
+    pub(super) fn take(disk: &dyn Disk) -> Result<Self, StoreError> {
         let failed = StoreError::io("taking a slot in the table of readers");
         let file = disk.open(READERS, false).map_err(&failed)?;
         for index in 0..SLOTS {
@@ -154,7 +163,7 @@ impl Slot {
         Err(failed(io::Error::other("all 64 slots are taken")))
     }
 
-    fn announce(&self, version: u64, store_id: &[u8; 16]) -> io::Result<()> {
+    pub(super) fn announce(&self, version: u64, store_id: &[u8; 16]) -> io::Result<()> {
         self.file
             .write_at(&slot_content(version, store_id), slot_octet(self.index))?;
         fence(Ordering::SeqCst);
