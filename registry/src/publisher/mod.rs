@@ -5,9 +5,13 @@
 //! first, and older rows of such a name are skipped when their turn comes, so that a jump is never
 //! undone on the way. Re-signing has its share of every turn, whatever else fails in it.
 
-mod health;
+mod asking;
+pub(crate) mod health;
+mod recording;
 mod results;
 mod task;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,35 +5,37 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use iot_dns_zone::StoreError as StoreFailure;
-use iot_dns_zone::{Applied, Ceiling, Change, Outcome, ZoneError, ZoneWriter};
-use iot_identity::{DeviceId, Publication, Slot};
+use iot_dns_zone::{Applied, Change, ZoneError, ZoneWriter};
+use iot_identity::{DeviceId, Slot};
 
+use super::Shared;
+use super::asking::{Answered, Asking, Holds, Wanted};
 use super::health::Health;
-use super::{PublicationResult, Shared, Visible};
 use crate::clock::{self, unix_now};
-use crate::store::{
-    JournalRow, Published, Quarantined, RaiseCeiling, RecordPublished, RecordQuarantined, Store,
-    StoreError,
-};
+use crate::store::{JournalRow, Store, StoreError};
 
-/// Journal rows in one zone version at most.
-const BATCH_ROWS_MAX: u32 = 512;
-/// Holds that jump the queue in one turn at most.
-const JUMP_ROWS_MAX: u32 = 64;
 /// Signing again lags behind its pace when it is later than this.
 const LAG_SECS: u64 = 5;
+/// Longest time that signing waits for an answer of the database.
+const ANSWER_PATIENCE: Duration = Duration::from_millis(20);
+/// Time after which what the gate refused is tried again.
+const TRY_AGAIN_SECS: u64 = 600;
 /// Longest time without looking at clock and journal.
 const IDLE_MAX: Duration = Duration::from_secs(1);
 /// Pause after a failure, so that a broken disk or database is not hammered.
 const FAILURE_PAUSE: Duration = Duration::from_millis(500);
 
-type Name = (DeviceId, Slot);
+pub(super) type Name = (DeviceId, Slot);
 
 pub(super) struct Task {
     writer: ZoneWriter,
-    store: Store,
-    shared: Arc<Shared>,
-    applied: u64,
+    pub(super) store: Store,
+    pub(super) shared: Arc<Shared>,
+    pub(super) applied: u64,
+    /// What was asked of the database.
+    asking: Option<Asking>,
+    /// When what the gate refused is tried again, seconds since 1970.
+    try_again_at: u64,
     /// Names whose hold was published ahead of its turn, with its row.
     jumped: HashMap<Name, u64>,
     /// Newest row that was looked at for jumping.
@@ -72,6 +74,8 @@ impl Task {
             store,
             shared,
             applied,
+            asking: None,
+            try_again_at: 0,
             jumped,
             jump_cursor,
             recovering: true,
@@ -104,6 +108,7 @@ impl Task {
                 () = self.shared.stop.notified() => return,
                 () = self.shared.journal_grew.notified() => self.look = true,
                 () = urgent.wanted() => {}
+                () = arrived(&mut self.asking) => {}
                 () = tokio::time::sleep(patience) => self.look |= !busy,
             }
         }
@@ -120,29 +125,77 @@ impl Task {
     }
 
     async fn publish(&mut self) -> Result<bool, Failure> {
-        self.raise_ceiling_if_wanted().await?;
-        if !std::mem::take(&mut self.look) {
+        let Some(answered) = self.answer_of_database().await? else {
             return Ok(false);
+        };
+        // The zone goes nowhere that the database has not written down before.
+        if let Some(ceiling) = answered.ceiling {
+            self.writer.raise_ceiling(ceiling);
         }
-        let rows = self
-            .store
-            .journal_after(self.applied, BATCH_ROWS_MAX)
-            .await?;
-        let backlog = rows.len() as u32 == BATCH_ROWS_MAX;
-        if backlog {
+        self.try_again(&answered.refused)?;
+        let Some(rows) = answered.rows else {
+            return Ok(false);
+        };
+        let backlog = answered.holds.is_some();
+        if let Some(holds) = answered.holds {
             self.look = true;
-            let all_jumped = self.publish_holds_first().await?;
+            self.publish_holds_first(&holds)?;
             // What was said of a hold that had jumped before this start must not be undone on the
             // way: nothing else is published before all of them have jumped again.
-            if self.recovering && !all_jumped {
+            if self.recovering && !holds.are_all {
                 return Ok(true);
             }
         }
         self.recovering = false;
         if !rows.is_empty() {
-            self.publish_in_order(&rows).await?;
+            self.publish_in_order(&rows)?;
         }
         Ok(backlog)
+    }
+
+    /// What the database has answered; none while it has not, or nothing is asked. It is waited for,
+    /// but not for long, and not at all when signing has waited for it before.
+    async fn answer_of_database(&mut self) -> Result<Option<Answered>, Failure> {
+        let patience = if self.asking.is_some() && self.writer.next_work_at() <= unix_now() {
+            Duration::ZERO
+        } else {
+            ANSWER_PATIENCE
+        };
+        if self.asking.is_none() {
+            let wanted = self.wanted();
+            if wanted.is_nothing() {
+                return Ok(None);
+            }
+            self.asking = Some(Asking::begin(self.store.clone(), wanted));
+        }
+        let urgent = Arc::clone(self.writer.reader().urgent());
+        tokio::select! {
+            biased;
+            () = arrived(&mut self.asking) => {}
+            () = urgent.wanted() => {}
+            () = tokio::time::sleep(patience) => {}
+        }
+        let Some(asking) = &mut self.asking else {
+            return Ok(None);
+        };
+        let Some(answer) = asking.take() else {
+            asking.look();
+            return Ok(None);
+        };
+        self.asking = None;
+        Ok(Some(answer?))
+    }
+
+    fn wanted(&mut self) -> Wanted {
+        let now = unix_now();
+        let looks = std::mem::take(&mut self.look);
+        Wanted {
+            ceiling: self.writer.ceiling_wanted(now),
+            rows_after: looks.then_some(self.applied),
+            holds_after: self.jump_cursor.max(self.applied),
+            refused_until: (self.try_again_at <= now).then_some(self.applied),
+            now,
+        }
     }
 
     /// One unit of signing again; more when that lags behind, at most a third of the time that
@@ -172,24 +225,7 @@ impl Task {
         Duration::from_secs(until_work).clamp(Duration::from_millis(10), IDLE_MAX)
     }
 
-    /// The zone goes nowhere that the database has not written down before.
-    async fn raise_ceiling_if_wanted(&mut self) -> Result<(), Failure> {
-        let now = unix_now();
-        if let Some(ceiling) = self.writer.ceiling_wanted(now) {
-            let Ceiling { serial, expiration } = ceiling;
-            self.store
-                .commit(RaiseCeiling {
-                    serial,
-                    expiration,
-                    now,
-                })
-                .await?;
-            self.writer.raise_ceiling(ceiling);
-        }
-        Ok(())
-    }
-
-    async fn publish_in_order(&mut self, rows: &[JournalRow]) -> Result<(), Failure> {
+    fn publish_in_order(&mut self, rows: &[JournalRow]) -> Result<(), Failure> {
         let Some(last) = rows.last() else {
             return Ok(());
         };
@@ -204,132 +240,48 @@ impl Task {
         Ok(())
     }
 
-    /// Publishes the next holds of a backlog while `applied` stays where it is. True when there may
-    /// be no more.
-    async fn publish_holds_first(&mut self) -> Result<bool, Failure> {
-        let after = self.jump_cursor.max(self.applied);
-        let rows = self.store.holds_after(after, JUMP_ROWS_MAX).await?;
-        let Some(last) = rows.last() else {
-            return Ok(true);
+    /// Publishes the next holds of a backlog while `applied` stays where it is.
+    fn publish_holds_first(&mut self, holds: &Holds) -> Result<(), Failure> {
+        let Some(last) = holds.rows.last() else {
+            return Ok(());
         };
-        let applied = self.apply(&newest_changes(rows.iter()), self.applied)?;
+        let applied = self.apply(&newest_changes(holds.rows.iter()), self.applied)?;
         self.jump_cursor = last.seq;
-        for row in &rows {
+        for row in &holds.rows {
             self.jumped.insert(name_of(row), row.seq);
         }
-        self.record(&rows, &applied);
-        Ok((rows.len() as u32) < JUMP_ROWS_MAX)
+        self.record(&holds.rows, &applied);
+        Ok(())
+    }
+
+    /// Publishes what the gate refused before; what it refuses again is said again.
+    fn try_again(&mut self, refused: &[JournalRow]) -> Result<(), Failure> {
+        let now = unix_now();
+        if self.try_again_at <= now {
+            self.try_again_at = now + TRY_AGAIN_SECS;
+        }
+        if !refused.is_empty() {
+            let applied = self.apply(&newest_changes(refused.iter()), self.applied)?;
+            self.record(refused, &applied);
+        }
+        Ok(())
     }
 
     fn apply(&mut self, changes: &[Change], seq: u64) -> Result<Applied, ZoneError> {
         let writer = &mut self.writer;
         tokio::task::block_in_place(|| writer.apply(changes, seq, unix_now()))
     }
+}
 
-    /// Tells those who wait, and has it written down what they were told.
-    fn record(&self, rows: &[JournalRow], applied: &Applied) {
-        // Taken after the commit, and rounded up: what is promised counts from being visible.
-        let at = unix_now() + 1;
-        let outcomes: HashMap<Name, &Outcome> = applied
-            .outcomes
-            .iter()
-            .map(|outcome| ((outcome.device_id, outcome.slot), outcome))
-            .collect();
-        let mut published = Vec::with_capacity(rows.len());
-        let mut quarantined = Vec::new();
-        let refused: HashMap<Name, String> = applied
-            .quarantined
-            .iter()
-            .map(|(change, error)| ((change.device_id, change.slot), error.to_string()))
-            .collect();
-        for ((device_id, slot), error) in &refused {
-            tracing::error!(
-                alarm = true, %device_id, %slot, %error,
-                "the gate refused a change; it is not published"
-            );
-        }
-        self.shared.results.send_modify(|shared| {
-            for row in rows {
-                if let Some(reason) = refused.get(&name_of(row)) {
-                    shared.add(row.seq, PublicationResult::Quarantined);
-                    quarantined.push(Quarantined {
-                        seq: row.seq,
-                        reason: reason.clone(),
-                    });
-                    continue;
-                }
-                let outcome = outcomes.get(&name_of(row)).copied();
-                let entry = published_row(row, outcome, applied.serial, at);
-                shared.add(row.seq, result_of(row, &entry));
-                published.push(entry);
-            }
-            shared.advance(self.applied);
-        });
-        self.write_down(published, quarantined);
-    }
-
-    /// In the background: what is not written down is bounded again by the next start.
-    fn write_down(&self, published: Vec<Published>, quarantined: Vec<Quarantined>) {
-        let store = self.store.clone();
-        tokio::spawn(async move {
-            let mut outcome = store.commit(RecordPublished { published }).await;
-            if !quarantined.is_empty() {
-                outcome = outcome.and(store.commit(RecordQuarantined { quarantined }).await);
-            }
-            if let Err(error) = outcome {
-                tracing::error!(alarm = true, %error, "what was published is not written down");
-            }
-        });
+/// Completes when an answer of the database can be taken; never when nothing was asked.
+async fn arrived(asking: &mut Option<Asking>) {
+    match asking {
+        Some(asking) => asking.arrived().await,
+        None => std::future::pending().await,
     }
 }
 
-/// What is written down of a row whose name has this outcome; without one, the row was skipped for
-/// a hold that had jumped ahead.
-fn published_row(row: &JournalRow, outcome: Option<&Outcome>, serial: u32, at: u64) -> Published {
-    let same = outcome.filter(|outcome| outcome.publication == row.publication);
-    let withdrawn = !matches!(row.publication, Publication::Active(_));
-    let believed_until = same.and_then(|outcome| {
-        if withdrawn {
-            outcome.withdrawn_until
-        } else {
-            outcome.denied_until
-        }
-    });
-    Published {
-        seq: row.seq,
-        device_id: row.device_id,
-        slot: row.slot,
-        serial,
-        at,
-        believed_until,
-        released_until: same
-            .and_then(|outcome| outcome.withdrawn_until)
-            .filter(|_| withdrawn),
-        superseded: same.is_none(),
-    }
-}
-
-fn result_of(row: &JournalRow, published: &Published) -> PublicationResult {
-    let Published {
-        serial,
-        at,
-        believed_until,
-        superseded,
-        ..
-    } = *published;
-    let visible = Visible {
-        serial,
-        at,
-        believed_until,
-    };
-    match row.publication {
-        _ if superseded => PublicationResult::Superseded(visible),
-        Publication::Active(_) => PublicationResult::Activated(visible),
-        Publication::Inactive | Publication::Absent => PublicationResult::Withdrawn(visible),
-    }
-}
-
-fn name_of(row: &JournalRow) -> Name {
+pub(super) fn name_of(row: &JournalRow) -> Name {
     (row.device_id, row.slot)
 }
 
@@ -378,7 +330,7 @@ fn report(failure: &Failure) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iot_identity::Fingerprint;
+    use iot_identity::{Fingerprint, Publication};
 
     fn row(seq: u64, id: &str, publication: Publication) -> JournalRow {
         JournalRow {

@@ -8,7 +8,7 @@ use crate::clock::unix_now;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::store::{
-    BoundUnrecorded, Expire, Opened, RaiseCeiling, RecordRebuilt, Store, ZoneEntry,
+    BoundUnrecorded, Expire, LeftOut, Opened, RaiseCeiling, RecordRebuilt, Store, ZoneEntry,
 };
 
 /// Where the zone is, and how it is to be.
@@ -142,14 +142,13 @@ async fn open_present(
             released_until,
         })
         .await?;
-    let built = false;
     store
         .commit(RecordRebuilt {
             applied,
             serial,
             at: now,
             released_until,
-            built,
+            built: None,
         })
         .await?;
     Ok(Found::Ready(writer))
@@ -186,13 +185,7 @@ async fn build(
         OldZone::IsGivenUp => ZoneWriter::rebuild(&path, zone, keys, entries, start, now),
     };
     let mut writer = tokio::task::block_in_place(build)?;
-    for (entry, error) in writer.take_quarantined() {
-        let (device_id, slot) = (entry.device_id, entry.slot);
-        tracing::error!(
-            alarm = true, %device_id, %slot, %error,
-            "the gate refused a credential; it is not published"
-        );
-    }
+    let left_out = left_out_of(&mut writer);
     let serial = writer.snapshot().serial();
     store
         .commit(RecordRebuilt {
@@ -200,10 +193,29 @@ async fn build(
             serial,
             at: now,
             released_until,
-            built: true,
+            built: Some(left_out),
         })
         .await?;
     Ok(writer)
+}
+
+/// What the build had to leave out: it is not published, and tried again by the publisher.
+fn left_out_of(writer: &mut ZoneWriter) -> Vec<LeftOut> {
+    let left_out = writer.take_quarantined().into_iter();
+    let told = left_out.map(|(entry, error)| {
+        let (device_id, slot) = (entry.device_id, entry.slot);
+        tracing::error!(
+            alarm = true, %device_id, %slot, %error,
+            "the gate refused a credential; it is not published"
+        );
+        LeftOut {
+            device_id,
+            slot,
+            publication: entry.publication,
+            reason: error.to_string(),
+        }
+    });
+    told.collect()
 }
 
 /// What a zone starts from, once the database has promised it room.

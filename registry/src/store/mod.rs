@@ -34,8 +34,8 @@ pub use accounts::{AccountRow, CreateAccount, DisableAccount};
 pub use load::{BeginLoad, LoadLines, LoadProgress, LoadRefusal};
 pub use projection::{Projection, ZoneEntry};
 pub use publication::{
-    BoundUnrecorded, Published, Quarantined, RaiseCeiling, RecordPublished, RecordQuarantined,
-    RecordRebuilt,
+    BoundUnrecorded, LeftOut, Published, Quarantined, RaiseCeiling, RecordPublished,
+    RecordQuarantined, RecordRebuilt,
 };
 pub use reading::{Identity, JournalRow};
 pub use registration::{Complete, Completed, Reserve, Reserved};
@@ -181,6 +181,11 @@ fn migrations() -> Migrator {
             2,
             "loaded credentials",
             include_str!("../../migrations/sqlite/0002_loaded_credentials.sql"),
+        ),
+        (
+            3,
+            "refused rows",
+            include_str!("../../migrations/sqlite/0003_refused_rows.sql"),
         ),
     ];
     let migration = |(version, description, sql)| {

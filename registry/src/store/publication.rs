@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use iot_dns_zone::serial;
-use iot_identity::{DeviceId, Slot};
+use iot_identity::{DeviceId, Publication, Slot};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
-use super::rows::{corrupt, sql_time};
+use super::rows::{corrupt, publication_columns, sql_time};
 use super::{Step, StoreError};
 
 /// Raises what the zone may reach; durable before the zone goes there.
@@ -164,7 +164,7 @@ impl Step for BoundUnrecorded {
 }
 
 /// After a start: rows whose publication was not written down are in the zone now, except those that
-/// the gate refused; a zone that was built anew lacks nothing.
+/// the gate refused; a zone that was built anew lacks only what its build left out.
 #[derive(Debug)]
 pub struct RecordRebuilt {
     /// Newest journal row in the new zone.
@@ -175,8 +175,21 @@ pub struct RecordRebuilt {
     pub at: u64,
     /// No signature released before expires later.
     pub released_until: u32,
-    /// The zone was built from the whole database.
-    pub built: bool,
+    /// The zone was built from the whole database, but for these.
+    pub built: Option<Vec<LeftOut>>,
+}
+
+/// A credential that a build left out because the gate refused it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The device.
+    pub device_id: DeviceId,
+    /// The credential.
+    pub slot: Slot,
+    /// What should have been published.
+    pub publication: Publication,
+    /// What the gate said.
+    pub reason: String,
 }
 
 #[async_trait]
@@ -193,16 +206,62 @@ impl Step for RecordRebuilt {
         .bind(sql_time(self.at))
         .bind(i64::from(self.released_until))
         .bind(sql_time(self.applied))
-        .bind(self.built)
+        .bind(self.built.is_some())
         .execute(&mut *connection)
         .await?;
-        if self.built {
-            sqlx::query("UPDATE registry SET zone_stale = 0 WHERE id = 1")
-                .execute(connection)
-                .await?;
+        let Some(left_out) = self.built else {
+            return Ok(());
+        };
+        for one in &left_out {
+            record_left_out(connection, one, self.applied, self.at).await?;
         }
+        sqlx::query("UPDATE registry SET zone_stale = 0 WHERE id = 1")
+            .execute(connection)
+            .await?;
         Ok(())
     }
+}
+
+/// The newest row of the name is not in the zone. A credential that was loaded has none: it gets one,
+/// which the publisher takes as any other.
+async fn record_left_out(
+    connection: &mut SqliteConnection,
+    one: &LeftOut,
+    applied: u64,
+    now: u64,
+) -> Result<(), StoreError> {
+    let (device_id, slot) = (one.device_id.to_string(), i64::from(one.slot.get()));
+    let recorded = sqlx::query(
+        "UPDATE journal SET quarantined = ?, published_serial = NULL, published_at = NULL,
+                believed_until = NULL
+         WHERE seq = (SELECT max(seq) FROM journal
+                      WHERE device_id = ? AND slot = ? AND seq <= ?)",
+    )
+    .bind(&one.reason)
+    .bind(&device_id)
+    .bind(slot)
+    .bind(sql_time(applied))
+    .execute(&mut *connection)
+    .await?;
+    if recorded.rows_affected() > 0 {
+        return Ok(());
+    }
+    let (publication, fingerprint) = publication_columns(&one.publication);
+    sqlx::query(
+        "INSERT INTO journal (seq, device_id, slot, kind, publication, fingerprint, committed_at)
+         SELECT journal_head + 1, ?, ?, 'create', ?, ?, ? FROM registry WHERE id = 1",
+    )
+    .bind(&device_id)
+    .bind(slot)
+    .bind(publication)
+    .bind(fingerprint)
+    .bind(sql_time(now))
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query("UPDATE registry SET journal_head = journal_head + 1 WHERE id = 1")
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// A journal row that the gate refused.

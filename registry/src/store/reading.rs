@@ -227,6 +227,26 @@ impl Store {
         rows.iter().map(JournalRow::read).collect()
     }
 
+    /// Rows up to `seq` that the gate refused, the newest of their names, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn refused_rows(&self, seq: u64, limit: u32) -> Result<Vec<JournalRow>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM journal AS refused
+             WHERE quarantined IS NOT NULL AND seq <= ? AND NOT EXISTS (
+                 SELECT 1 FROM journal AS later
+                 WHERE later.device_id = refused.device_id AND later.slot = refused.slot
+                       AND later.seq > refused.seq)
+             ORDER BY seq LIMIT ?",
+        )
+        .bind(sql_time(seq))
+        .bind(i64::from(limit))
+        .fetch_all(self.readers())
+        .await?;
+        rows.iter().map(JournalRow::read).collect()
+    }
+
     /// Sequence number of the newest journal row.
     ///
     /// # Errors
