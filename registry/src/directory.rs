@@ -143,13 +143,14 @@ impl Directory {
     /// [`DirectoryError::Locked`] when another process has it.
     pub fn lock(&self) -> Result<DirectoryLock, DirectoryError> {
         let path = self.root.join("lock");
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(io_error(&path))?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true).mode(0o600);
+        let opened = match options.open(&path) {
+            // The zone can be answered from all the same.
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => File::open(&path),
+            opened => opened,
+        };
+        let file = opened.map_err(io_error(&path))?;
         match file.try_lock() {
             Ok(()) => Ok(DirectoryLock { _file: file }),
             Err(TryLockError::WouldBlock) => Err(DirectoryError::Locked { path }),

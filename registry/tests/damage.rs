@@ -4,16 +4,60 @@
 mod credentials;
 mod harness;
 
+use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
-use credentials::{line, load};
+use credentials::{eid, line, load};
 use harness::{Registry, Serving, succeed};
 use iot_dns_zone::Profile;
+
+const TYPE_SOA: u16 = 6;
+const TYPE_TLSA: u16 = 52;
+const NO_ERROR: u8 = 0;
+const SERV_FAIL: u8 = 2;
 
 fn serial(serving: &Serving) -> u32 {
     let report = succeed(&serving.run(&["zone", "check"]));
     let number = report.split_ascii_whitespace().nth(3).unwrap();
     number.trim_end_matches(':').parse().unwrap()
+}
+
+/// Response code of a query for a name in the zone.
+fn response_code(dns: SocketAddr, labels: &[&str], record_type: u16) -> u8 {
+    let mut query = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in labels.iter().chain(&["iotregistry", "example", ""]) {
+        query.push(label.len() as u8);
+        query.extend_from_slice(label.as_bytes());
+    }
+    query.extend_from_slice(&record_type.to_be_bytes());
+    query.extend_from_slice(&[0, 1]);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    socket.send_to(&query, dns).unwrap();
+    let mut answer = [0; 1232];
+    let octets = socket.recv(&mut answer).unwrap();
+    assert!(octets >= 12);
+    answer[3] & 0x0f
+}
+
+fn is_device_answered(dns: SocketAddr, number: u64) -> bool {
+    let device_id = eid(number).to_string();
+    match response_code(dns, &["1", &device_id], TYPE_TLSA) {
+        NO_ERROR => true,
+        SERV_FAIL => false,
+        other => panic!("{other}"),
+    }
+}
+
+/// Numbers of the index pages of the zone's file, in the order of the file.
+fn index_pages(registry: &Registry) -> Vec<u64> {
+    let octets = std::fs::read(registry.dir.join("zone/blocks")).unwrap();
+    let pages = octets.chunks(4096).zip(0..).skip(2);
+    let indexes = pages.filter(|(page, _)| page[4] == 2 && page[5] == 1);
+    indexes.map(|(_, number)| number).collect()
 }
 
 fn spoil(registry: &Registry, octets: &[u8], offsets: &[u64]) {
@@ -53,4 +97,125 @@ fn a_zone_without_superblock_is_refused_and_rebuilt_above_its_serial() {
     spoil(&registry, &[0; 4096], &[4096]);
     let serving = registry.serve();
     succeed(&serving.run(&["zone", "check"]));
+}
+
+#[test]
+fn a_damaged_index_page_costs_the_names_under_it_until_a_rebuild() {
+    let registry = Registry::init(Profile::Standard);
+    let text: String = (0..40).map(|number| line(number, "")).collect();
+    succeed(&load(&registry, &text));
+    for page in index_pages(&registry) {
+        spoil(&registry, &[0x55; 8], &[page * 4096 + 4000]);
+    }
+    let message = registry.answers_and_refuses(|dns, api| {
+        assert_eq!(response_code(dns, &[], TYPE_SOA), NO_ERROR, "the apex");
+        assert!(
+            !is_device_answered(dns, 7),
+            "what cannot be read is refused"
+        );
+        let refused = registry.run(&["account", "list", "--server", &api.to_string()]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success());
+        assert!(said.contains("takes no commands"), "{said}");
+    });
+    assert!(message.contains("zone rebuild"), "{message}");
+    assert!(message.contains("nothing in it is signed"), "{message}");
+    succeed(&registry.run(&["zone", "rebuild"]));
+    let serving = registry.serve();
+    assert!(is_device_answered(serving.dns, 7));
+    succeed(&serving.run(&["zone", "check"]));
+}
+
+#[test]
+fn a_database_that_cannot_be_read_leaves_the_zone_answered_and_signed() {
+    let registry = Registry::init(Profile::Standard);
+    let text: String = (0..40).map(|number| line(number, "")).collect();
+    succeed(&load(&registry, &text));
+    let database = registry.dir.join("registry.db");
+    let content = std::fs::read(&database).unwrap();
+    let mut damaged = content.clone();
+    damaged[..4096].fill(0x55);
+    std::fs::write(&database, &damaged).unwrap();
+
+    // Nor can a zone be made of it: the old one stays.
+    let blocks = || std::fs::read(registry.dir.join("zone/blocks")).unwrap();
+    let before = blocks();
+    assert!(!registry.run(&["zone", "rebuild"]).status.success());
+    assert!(blocks() == before);
+
+    let message = registry.answers_only(|dns| assert!(is_device_answered(dns, 7)));
+    assert!(message.contains("only the published zone"), "{message}");
+    assert!(!message.contains("nothing in it is signed"), "{message}");
+    std::fs::write(&database, &content).unwrap();
+    let serving = registry.serve();
+    succeed(&serving.run(&["zone", "check"]));
+}
+
+#[test]
+fn a_rebuild_that_fails_in_the_middle_leaves_the_old_zone() {
+    let registry = Registry::init(Profile::Standard);
+    let text: String = (0..40).map(|number| line(number, "")).collect();
+    succeed(&load(&registry, &text));
+    // One row among many cannot be read.
+    let device = format!("'{}'", eid(30));
+    let tamper = |fingerprint: &str| {
+        let set = format!("UPDATE credential SET fingerprint = {fingerprint}");
+        execute(&registry, format!("{set} WHERE device_id = {device}"));
+    };
+    let whole = scalar(
+        &registry,
+        format!("SELECT quote(fingerprint) FROM credential WHERE device_id = {device}"),
+    );
+    tamper("x'00'");
+    let refused = registry.run(&["zone", "rebuild"]);
+    assert!(!refused.status.success());
+    let files = std::fs::read_dir(registry.dir.join("zone")).unwrap();
+    let names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+    assert!(!names.iter().any(|name| name == "blocks.new"), "{names:?}");
+    let message = registry.answers_only(|dns| {
+        assert!(is_device_answered(dns, 7));
+        assert!(is_device_answered(dns, 30));
+    });
+    assert!(message.contains("only the published zone"), "{message}");
+    // What was decided is done as soon as it can be.
+    tamper(&whole);
+    let serving = registry.serve();
+    succeed(&serving.run(&["zone", "check"]));
+}
+
+fn with_database<T>(
+    registry: &Registry,
+    work: impl AsyncFnOnce(&mut sqlx::SqliteConnection) -> T,
+) -> T {
+    use sqlx::Connection;
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(registry.dir.join("registry.db"))
+        .pragma("ignore_check_constraints", "1");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut database = sqlx::SqliteConnection::connect_with(&options)
+            .await
+            .unwrap();
+        let outcome = work(&mut database).await;
+        database.close().await.unwrap();
+        outcome
+    })
+}
+
+fn execute(registry: &Registry, statement: String) {
+    with_database(registry, async |database| {
+        let statement = sqlx::query(sqlx::AssertSqlSafe(statement));
+        let done = statement.execute(database).await.unwrap();
+        assert_eq!(done.rows_affected(), 1);
+    });
+}
+
+fn scalar(registry: &Registry, query: String) -> String {
+    with_database(registry, async |database| {
+        let query = sqlx::query_scalar(sqlx::AssertSqlSafe(query));
+        query.fetch_one(database).await.unwrap()
+    })
 }

@@ -5,7 +5,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::initialise;
 use crate::directory::Directory;
-use crate::start::{AnsweringOnly, Running, StartError};
+use crate::start::{AnsweringOnly, Running};
 
 #[derive(Args)]
 pub(super) struct ServeArguments {
@@ -22,7 +22,7 @@ pub(super) async fn run(directory: &Directory, arguments: &ServeArguments) -> an
     let mut interrupt = signal(SignalKind::interrupt())?;
     let running = match Running::start(directory).await {
         Ok(running) => running,
-        Err(reason @ (StartError::OlderDatabase { .. } | StartError::OtherDatabase)) => {
+        Err(reason) if reason.leaves_the_zone() => {
             let answering = AnsweringOnly::start(directory, reason).await?;
             return answer_only(answering, terminate, interrupt).await;
         }
@@ -57,6 +57,7 @@ async fn answer_only(
     println!("DNS  {}", addresses(&listen.dns));
     println!("DoT  {}", addresses(&listen.dot));
     println!("DoH  {}", addresses(&listen.doh));
+    println!("API  https://{} (refuses)", listen.api);
     println!("answering only");
     tokio::select! {
         _ = terminate.recv() => {}

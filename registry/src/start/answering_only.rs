@@ -1,35 +1,47 @@
-//! When the database is an older copy than the zone that was published, or another registry's: no
-//! command is taken, and nothing is written to the database. The zone stays as it was published
-//! last; its signatures are kept fresh, so that no device goes dark while people decide.
+//! When the registry cannot start although its zone is there: no command is taken, and nothing is
+//! written to the database. The zone stays as it was published last, so that no device goes dark while
+//! people decide or repair.
+//!
+//! Its signatures are kept fresh. Where the zone cannot be written (a full disk, a damaged page), or
+//! must not be (the clock is not to be believed), it is answered as it is: what has expired is refused.
+//! Signing begins by itself when the zone can be written again.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use iot_dns_zone::net::Server;
-use iot_dns_zone::{Ceiling, Opening, Start, StoreError, ZoneError, ZoneKeys, ZoneWriter};
+use iot_dns_zone::{StoreError, ZoneError, ZoneReader, ZoneWriter};
+use iot_epp_api::server::ServerHandle;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use super::published::{Place, Published, may_pass};
+use super::refusing::Refusing;
 use super::{StartError, doors};
 use crate::ca::TrustRoots;
 use crate::clock::{self, unix_now};
 use crate::config::{Config, Listen};
 use crate::directory::{Directory, DirectoryLock};
+use crate::publisher::health::Health;
 
 /// How often the alarm is repeated.
 const ALARM_PERIOD: Duration = Duration::from_secs(60);
+/// How often it is tried whether the zone can be written again.
+const TRY_AGAIN: Duration = Duration::from_secs(10);
 /// Pause after a failure.
 const FAILURE_PAUSE: Duration = Duration::from_millis(500);
 /// Longest time without looking at the clock.
 const IDLE_MAX: Duration = Duration::from_secs(1);
 
-/// A registry whose DNS doors are open and no others.
+/// A registry whose DNS doors are open; its HTTPS door refuses.
 pub struct AnsweringOnly {
     /// Addresses that the listeners really have.
     pub listen: Listen,
     dns: Server,
+    api: Option<ServerHandle>,
     stop: Arc<Notify>,
-    signing: JoinHandle<()>,
+    care: JoinHandle<()>,
     alarm: JoinHandle<()>,
     _lock: DirectoryLock,
 }
@@ -44,25 +56,34 @@ impl AnsweringOnly {
         let lock = directory.lock()?;
         let config = Config::load(directory)?;
         let trust = TrustRoots::load(directory, &config.zone.apex)?;
-        let keys = ZoneKeys::load(&directory.zone())?;
-        let Some(writer) = published_zone(directory, &config, keys)? else {
+        let place = Place::of(directory, &config);
+        let Some(published) = place.open(&reason)? else {
             return Err(reason);
         };
-        let dns = doors::open_dns(writer.reader(), &trust.service, &config.listen).await?;
+        let dns = doors::open_dns(published.reader(), &trust.service, &config.listen).await?;
+        let api = doors::open_api(Arc::new(Refusing), &config, &config.listen, &trust.service);
+        let api = api.await.map_err(|error| {
+            tracing::warn!(%error, "nobody is told that no command is taken");
+        });
+        let api = api.ok();
         let bound = dns.bound();
         let listen = Listen {
             dns: bound.udp.clone(),
             dot: bound.dot.clone(),
             doh: bound.doh.clone(),
-            ..config.listen.clone()
+            api: api
+                .as_ref()
+                .map_or(config.listen.api, ServerHandle::local_addr),
         };
-        raise_alarm(&reason);
-        let stop = Arc::new(Notify::new());
+        let alarm = Alarm::of(reason, &published);
+        alarm.raise();
+        let (stop, is_signed) = (Arc::new(Notify::new()), Arc::clone(&alarm.is_signed));
         Ok(Self {
             listen,
             dns,
-            signing: tokio::spawn(keep_fresh(*writer, Arc::clone(&stop))),
-            alarm: tokio::spawn(repeat(reason)),
+            api,
+            care: tokio::spawn(care(place, published, is_signed, Arc::clone(&stop))),
+            alarm: tokio::spawn(alarm.repeat()),
             stop,
             _lock: lock,
         })
@@ -72,47 +93,72 @@ impl AnsweringOnly {
     pub async fn stop(self) {
         self.alarm.abort();
         self.stop.notify_one();
+        if let Some(api) = self.api {
+            api.shutdown().await;
+        }
         if let Err(error) = self.dns.shutdown().await {
             tracing::warn!(%error, "a DNS listener had ended before");
         }
-        let _ = self.signing.await;
+        let _ = self.care.await;
     }
 }
 
-/// The zone by its own record alone.
-fn published_zone(
-    directory: &Directory,
-    config: &Config,
-    keys: ZoneKeys,
-) -> Result<Option<Box<ZoneWriter>>, StartError> {
-    let path = directory.zone();
-    let Some(last) = ZoneWriter::last_commit(&path)? else {
-        return Ok(None);
+async fn care(place: Place, published: Published, is_signed: Arc<AtomicBool>, stop: Arc<Notify>) {
+    let _guard = crate::panics::AbortOnPanic("signing again");
+    let writer = match published {
+        Published::Writable(writer) => Some(*writer),
+        Published::AsItIs { reader, obstacle } => {
+            let waits = obstacle.is_some_and(|obstacle| may_pass(&obstacle)) && reader.gives_way();
+            if waits {
+                until_writable(&place, &reader, &stop).await
+            } else {
+                stop.notified().await;
+                None
+            }
+        }
     };
-    let now = unix_now();
-    let start = Start {
-        database_id: last.database_id,
-        fencing_token: last.fencing_token,
-        applied: last.applied,
-        serial_above: last.serial,
-        ceiling: Ceiling::for_start(config.zone.profile, last.serial, now),
-        released_until: last.released_until,
-        lost_until: last.lost_until,
-    };
-    let opening =
-        tokio::task::block_in_place(|| ZoneWriter::open(&path, &config.zone, keys, start, now))?;
-    Ok(match opening {
-        Opening::Ready(writer) => Some(writer),
-        Opening::Build { .. } => None,
-    })
+    if let Some(writer) = writer {
+        is_signed.store(true, Ordering::Relaxed);
+        keep_fresh(writer, &stop).await;
+    }
 }
 
-async fn keep_fresh(mut writer: ZoneWriter, stop: Arc<Notify>) {
-    let _guard = crate::panics::AbortOnPanic("signing again");
+/// Waits until the zone can be opened for writing; none when the process ends before.
+async fn until_writable(place: &Place, reader: &ZoneReader, stop: &Notify) -> Option<ZoneWriter> {
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.notified() => return None,
+            () = tokio::time::sleep(TRY_AGAIN) => {}
+        }
+        if clock::check().is_err() {
+            continue; // the clock's own alarm follows when there is something to sign with
+        }
+        match place.writer() {
+            Ok(Some(mut writer)) => {
+                writer.answer_through(reader);
+                tracing::info!("the zone can be written again; its signatures are kept fresh");
+                return Some(*writer);
+            }
+            Ok(None) => {}
+            Err(error) if may_pass(&error) => {
+                tracing::debug!(%error, "the zone cannot be written yet");
+            }
+            Err(error) => {
+                tracing::error!(alarm = true, %error, "the zone will not be signed any more");
+                stop.notified().await;
+                return None;
+            }
+        }
+    }
+}
+
+async fn keep_fresh(mut writer: ZoneWriter, stop: &Notify) {
     let urgent = Arc::clone(writer.reader().urgent());
+    let mut health = Health::default();
     loop {
         let now = unix_now();
-        let patience = match step(&mut writer, now) {
+        let patience = match step(&mut writer, &mut health, now) {
             Ok(()) => Duration::from_secs(writer.next_work_at().saturating_sub(now)).min(IDLE_MAX),
             Err(error @ (ZoneError::Store(StoreError::Failed { .. }) | ZoneError::Stopped)) => {
                 tracing::error!(%error, "the zone may not be durable; ending the process");
@@ -132,7 +178,7 @@ async fn keep_fresh(mut writer: ZoneWriter, stop: Arc<Notify>) {
     }
 }
 
-fn step(writer: &mut ZoneWriter, now: u64) -> Result<(), ZoneError> {
+fn step(writer: &mut ZoneWriter, health: &mut Health, now: u64) -> Result<(), ZoneError> {
     if let Err(error) = clock::check() {
         tracing::error!(alarm = true, %error, "nothing is signed");
         return Ok(());
@@ -141,21 +187,77 @@ fn step(writer: &mut ZoneWriter, now: u64) -> Result<(), ZoneError> {
     if let Some(ceiling) = writer.ceiling_wanted(now) {
         writer.raise_ceiling(ceiling);
     }
-    tokio::task::block_in_place(|| writer.work(now, ZoneWriter::WORK_SIGNATURES))?;
+    let work = tokio::task::block_in_place(|| writer.work(now, ZoneWriter::WORK_SIGNATURES))?;
+    health.note(&work);
+    health.look(writer, now);
     Ok(())
 }
 
-async fn repeat(reason: StartError) {
-    loop {
-        tokio::time::sleep(ALARM_PERIOD).await;
-        raise_alarm(&reason);
+/// What the operators are told.
+struct Alarm {
+    reason: StartError,
+    /// Why the zone could not be written at the start.
+    obstacle: String,
+    repair: &'static str,
+    is_signed: Arc<AtomicBool>,
+}
+
+impl Alarm {
+    fn of(reason: StartError, published: &Published) -> Self {
+        let (is_signed, obstacle) = match published {
+            Published::Writable(_) => (true, None),
+            Published::AsItIs { obstacle, .. } => (false, obstacle.as_ref()),
+        };
+        Self {
+            repair: repair(&reason, obstacle),
+            obstacle: obstacle.map(ToString::to_string).unwrap_or_default(),
+            reason,
+            is_signed: Arc::new(AtomicBool::new(is_signed)),
+        }
+    }
+
+    async fn repeat(self) {
+        loop {
+            tokio::time::sleep(ALARM_PERIOD).await;
+            self.raise();
+        }
+    }
+
+    fn raise(&self) {
+        let Self {
+            reason,
+            obstacle,
+            repair,
+            is_signed,
+        } = self;
+        if is_signed.load(Ordering::Relaxed) {
+            tracing::error!(
+                alarm = true,
+                %reason,
+                repair,
+                "only the published zone is served; no command is taken"
+            );
+        } else {
+            tracing::error!(
+                alarm = true,
+                %reason,
+                obstacle,
+                repair,
+                "only the published zone is served, and nothing in it is signed; no command is taken"
+            );
+        }
     }
 }
 
-fn raise_alarm(reason: &StartError) {
-    tracing::error!(
-        alarm = true,
-        %reason,
-        "only the published zone is served; no command is taken"
-    );
+/// What is to be done, in one sentence.
+fn repair(reason: &StartError, obstacle: Option<&ZoneError>) -> &'static str {
+    let is_damaged = obstacle.is_some_and(ZoneError::is_damage)
+        || matches!(reason, StartError::Zone(error) if error.is_damage());
+    match reason {
+        _ if is_damaged => "stop the registry, run 'iot-registry zone rebuild', and start it anew",
+        StartError::Clock { .. } | StartError::OlderDatabase { .. } | StartError::OtherDatabase => {
+            "stop the registry, do what the reason says, and start it anew"
+        }
+        _ => "repair the cause (a full disk: free room), then stop the registry and start it anew",
+    }
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 use iot_dns_zone::ZoneReader;
 use iot_dns_zone::net::{Ended, Listeners, Server};
 use iot_epp_api::json::Discovery;
-use iot_epp_api::server::{Limits, ServerHandle};
+use iot_epp_api::server::{Limits, Registry, ServerHandle};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::{Core, StartError, scrub};
 use crate::ca::ServiceIdentity;
 use crate::clock::{self, unix_now};
-use crate::config::Listen;
+use crate::config::{Config, Listen};
 use crate::directory::Directory;
 use crate::service::Service;
 use crate::store::Expire;
@@ -58,33 +58,7 @@ impl Running {
                 tracing::debug!(%error, "the zone is read into memory as it is asked for")
             }
         });
-        let origin = core.config.api_origin.clone();
-        let listen_error = |source| StartError::Listen {
-            address: listen.api,
-            source,
-        };
-        let listener = TcpListener::bind(listen.api).await.map_err(listen_error)?;
-        let discovery = Discovery {
-            origin: match origin {
-                Some(origin) => origin,
-                None => format!("https://{}", listener.local_addr().map_err(listen_error)?),
-            },
-            name: format!("IoT device registry {}", core.config.zone.apex),
-            status: core.config.environment.as_str().to_owned(),
-            zone: core.config.zone.apex.clone(),
-        };
-        let tls = identity.server_config(&[b"h2", b"http/1.1"])?;
-        let api = iot_epp_api::server::serve(
-            listener,
-            tls,
-            Arc::new(service.clone()),
-            discovery,
-            Limits::default(),
-        )
-        .map_err(|source| StartError::Listen {
-            address: listen.api,
-            source,
-        })?;
+        let api = open_api(Arc::new(service.clone()), &core.config, &listen, identity).await?;
         let bound = dns.bound();
         let listen = Listen {
             dns: bound.udp.clone(),
@@ -136,6 +110,32 @@ pub(super) async fn open_dns(
     };
     let tls = identity.server_config(&[])?;
     Ok(iot_dns_zone::net::serve(reader, &listeners, Some(tls), clock::answering_now).await?)
+}
+
+/// The HTTPS door, with a registry behind it.
+pub(super) async fn open_api<R: Registry>(
+    registry: Arc<R>,
+    config: &Config,
+    listen: &Listen,
+    identity: &ServiceIdentity,
+) -> Result<ServerHandle, StartError> {
+    let listen_error = |source| StartError::Listen {
+        address: listen.api,
+        source,
+    };
+    let listener = TcpListener::bind(listen.api).await.map_err(listen_error)?;
+    let discovery = Discovery {
+        origin: match &config.api_origin {
+            Some(origin) => origin.clone(),
+            None => format!("https://{}", listener.local_addr().map_err(listen_error)?),
+        },
+        name: format!("IoT device registry {}", config.zone.apex),
+        status: config.environment.as_str().to_owned(),
+        zone: config.zone.apex.clone(),
+    };
+    let tls = identity.server_config(&[b"h2", b"http/1.1"])?;
+    let limits = Limits::default();
+    iot_epp_api::server::serve(listener, tls, registry, discovery, limits).map_err(listen_error)
 }
 
 /// Ends the process when a listener's thread ends by itself: its share of the queries would stay

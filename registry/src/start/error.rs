@@ -90,6 +90,22 @@ pub enum StartError {
     },
 }
 
+impl StartError {
+    /// Whether the zone that was published can be answered from all the same: nothing is wrong with
+    /// its keys, its name or its listeners, and no other process has it.
+    pub fn leaves_the_zone(&self) -> bool {
+        matches!(
+            self,
+            Self::OlderDatabase { .. }
+                | Self::OtherDatabase
+                | Self::Clock { .. }
+                | Self::OperatorToken
+                | Self::Zone(_)
+                | Self::Store(_)
+        )
+    }
+}
+
 impl From<ZoneError> for StartError {
     fn from(error: ZoneError) -> Self {
         match error {

@@ -1,6 +1,6 @@
 //! Starting a registry, by the ordinary code of recovery: read what is durable, open the zone that is
-//! there or build it, open the doors, and go on where the last process stopped. With a database that is
-//! older than the zone, only the zone is answered ([`AnsweringOnly`]).
+//! there or build it, open the doors, and go on where the last process stopped. Where that cannot be and
+//! the zone is there, only the zone is answered ([`AnsweringOnly`]).
 
 mod answering_only;
 mod database;
@@ -8,7 +8,9 @@ mod doors;
 pub(crate) mod entries;
 mod error;
 mod load;
+mod published;
 mod rebuild;
+mod refusing;
 mod scrub;
 mod zone;
 

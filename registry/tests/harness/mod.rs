@@ -97,6 +97,11 @@ impl Registry {
     /// Starts the program, which must open the DNS doors alone within 30 s; hands `look` the DNS
     /// address, ends the program and returns what it said.
     pub fn answers_only(&self, look: impl FnOnce(SocketAddr)) -> String {
+        self.answers_and_refuses(|dns, _| look(dns))
+    }
+
+    /// The same; `look` also gets the address of the HTTPS door, which refuses.
+    pub fn answers_and_refuses(&self, look: impl FnOnce(SocketAddr, SocketAddr)) -> String {
         let mut child = program()
             .arg("--dir")
             .arg(&self.dir)
@@ -106,11 +111,14 @@ impl Registry {
             .spawn()
             .unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut dns = None;
+        let (mut dns, mut api) = (None, None);
         let mut opened = false;
         for line in stdout.lines().map(Result::unwrap) {
             if let Some(address) = line.strip_prefix("DNS  ") {
                 dns = address.parse().ok();
+            }
+            if let Some(address) = line.strip_prefix("API  https://") {
+                api = address.split(' ').next().unwrap().parse().ok();
             }
             assert!(line != "ready", "it takes commands");
             if line == "answering only" {
@@ -119,7 +127,7 @@ impl Registry {
             }
         }
         if opened {
-            look(dns.unwrap());
+            look(dns.unwrap(), api.unwrap());
         }
         let _ = child.kill();
         let output = child.wait_with_output().unwrap();
