@@ -6,11 +6,11 @@ mod harness;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::FileExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use credentials::{eid, line, load};
 use harness::{Registry, Serving, succeed};
-use iot_dns_zone::Profile;
+use iot_dns_zone::{Profile, ZoneWriter};
 
 const TYPE_SOA: u16 = 6;
 const TYPE_TLSA: u16 = 52;
@@ -218,4 +218,36 @@ fn scalar(registry: &Registry, query: String) -> String {
         let query = sqlx::query_scalar(sqlx::AssertSqlSafe(query));
         query.fetch_one(database).await.unwrap()
     })
+}
+
+#[test]
+fn a_zone_that_can_be_written_again_is_signed_again_without_a_start() {
+    let registry = Registry::init(Profile::Standard);
+    let text: String = (0..40).map(|number| line(number, "")).collect();
+    succeed(&load(&registry, &text));
+    let zone = registry.dir.join("zone");
+    let current = zone.join("current");
+    let version = || {
+        let last = ZoneWriter::last_commit(&zone).unwrap();
+        last.unwrap().zone_version
+    };
+    let before = version();
+    // No file can be there, and so no writer.
+    std::fs::remove_file(&current).unwrap();
+    std::fs::create_dir(&current).unwrap();
+    let message = registry.answers_only(|dns| {
+        assert!(is_device_answered(dns, 7));
+        assert_eq!(version(), before, "nothing is written");
+        std::fs::remove_dir(&current).unwrap();
+        let begin = Instant::now();
+        while version() == before {
+            assert!(begin.elapsed() < Duration::from_secs(30), "it gave up");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        assert!(is_device_answered(dns, 7));
+    });
+    assert!(message.contains("nothing in it is signed"), "{message}");
+    assert!(message.contains("can be written again"), "{message}");
+    let serving = registry.serve();
+    succeed(&serving.run(&["zone", "check"]));
 }

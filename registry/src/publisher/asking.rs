@@ -50,8 +50,9 @@ pub(super) struct Answered {
     pub(super) rows: Option<Vec<JournalRow>>,
     /// The next holds of a backlog.
     pub(super) holds: Option<Holds>,
-    /// Rows that the gate refused and that no later row has made void.
-    pub(super) refused: Vec<JournalRow>,
+    /// Rows that the gate refused and that no later row has made void; none when they were not
+    /// asked for.
+    pub(super) refused: Option<Vec<JournalRow>>,
 }
 
 /// Holds that jump the queue.
@@ -125,7 +126,7 @@ async fn ask(store: Store, wanted: Wanted) -> Result<Answered, StoreError> {
         answered.ceiling = Some(ceiling);
     }
     if let Some(until) = wanted.refused_until {
-        answered.refused = store.refused_rows(until, REFUSED_ROWS_MAX).await?;
+        answered.refused = Some(store.refused_rows(until, REFUSED_ROWS_MAX).await?);
     }
     if let Some(after) = wanted.rows_after {
         let rows = store.journal_after(after, BATCH_ROWS_MAX).await?;

@@ -132,7 +132,9 @@ impl Task {
         if let Some(ceiling) = answered.ceiling {
             self.writer.raise_ceiling(ceiling);
         }
-        self.try_again(&answered.refused)?;
+        if let Some(refused) = &answered.refused {
+            self.try_again(refused)?;
+        }
         let Some(rows) = answered.rows else {
             return Ok(false);
         };
@@ -189,11 +191,13 @@ impl Task {
     fn wanted(&mut self) -> Wanted {
         let now = unix_now();
         let looks = std::mem::take(&mut self.look);
+        // What is new goes first.
+        let tries_again = !self.recovering && self.try_again_at <= now;
         Wanted {
             ceiling: self.writer.ceiling_wanted(now),
             rows_after: looks.then_some(self.applied),
             holds_after: self.jump_cursor.max(self.applied),
-            refused_until: (self.try_again_at <= now).then_some(self.applied),
+            refused_until: tries_again.then_some(self.applied),
             now,
         }
     }
@@ -256,10 +260,7 @@ impl Task {
 
     /// Publishes what the gate refused before; what it refuses again is said again.
     fn try_again(&mut self, refused: &[JournalRow]) -> Result<(), Failure> {
-        let now = unix_now();
-        if self.try_again_at <= now {
-            self.try_again_at = now + TRY_AGAIN_SECS;
-        }
+        self.try_again_at = unix_now() + TRY_AGAIN_SECS;
         if !refused.is_empty() {
             let applied = self.apply(&newest_changes(refused.iter()), self.applied)?;
             self.record(refused, &applied);

@@ -156,7 +156,7 @@ impl Registry {
         let stdout = BufReader::new(child.stdout.take().unwrap());
         for line in stdout.lines() {
             let line = line.unwrap();
-            if line == "ready" {
+            if line == "ready" || line == "answering only" {
                 break;
             }
             let last = line
