@@ -99,7 +99,7 @@ impl RealDisk {
             .custom_flags(system::NO_FOLLOW | system::CLOSE_ON_EXEC);
         let file = match options.clone().write(true).create(create).open(&path) {
             // For those who only read; a write fails.
-            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+            Err(error) if !create && error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
                 options.open(&path)?
             }
             opened => opened?,
