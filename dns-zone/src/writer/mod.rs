@@ -6,6 +6,7 @@
 
 mod apply;
 mod build;
+mod chunks;
 mod freshness;
 mod open;
 #[cfg(test)]
