@@ -4,6 +4,7 @@
 #![allow(unsafe_code, reason = "an allocator is unsafe by its trait")]
 
 mod fixture;
+mod traps;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -87,6 +88,7 @@ fn no_answer_allocates() {
         let name = format!("{name}.{}", fixture::APEX);
         queries.extend([1, 6, 16, 37, 46, 47, 48, 52, 128, 252, 255].map(|t| query(&name, t)));
     }
+    queries.extend(traps::traps().into_iter().map(|(_, query, _)| query));
     let snapshot = zone.writer.snapshot();
     let mut buffers = vec![vec![0; 65_535]; queries.len()];
     for (now, patience) in [

@@ -4,6 +4,7 @@
 
 mod fixture;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use fixture::{NOW, active, config, eid, entry, in_order, slot, start, zone};
@@ -380,4 +381,42 @@ fn a_signer_with_an_unpublished_key_does_not_pass_the_gate() {
     // Also when the signer claims to be the published key, as a token with a wrong slot would.
     let error = refused(snapshot.keys());
     assert!(error.to_string().contains("does not verify"), "{error}");
+}
+
+/// Two pairs of keys whose ZSKs have one tag.
+fn keys_with_one_tag() -> [ZoneKeys; 2] {
+    let mut tags = HashMap::new();
+    loop {
+        let keys = ZoneKeys::generate().unwrap();
+        if let Some(other) = tags.insert(keys.zsk_tag(), keys) {
+            let twin = tags
+                .into_values()
+                .find(|one| one.zsk_tag() == other.zsk_tag());
+            return [other, twin.unwrap()];
+        }
+    }
+}
+
+#[test]
+fn a_key_with_the_tag_of_the_published_one_does_not_pass_the_gate() {
+    let [published, twin] = keys_with_one_tag();
+    let dir = tempfile::tempdir().unwrap();
+    let (config, start) = (config(Profile::Standard), start(Profile::Standard, NOW));
+    let entries = in_order(vec![entry(eid(1), 1, active(1))]);
+    let writer = ZoneWriter::build(dir.path(), config, published, entries, start, NOW).unwrap();
+    let snapshot = writer.snapshot();
+    let signers = Signers::start(Arc::new(twin));
+    for claimed in [signers.keys().public(), snapshot.keys().clone()] {
+        let to_sign = plan(&snapshot, &[change(2, active(2))], NOW).unwrap();
+        let signed = sign_batch(to_sign, &signers).unwrap();
+        let sample = Thoroughness::Sample;
+        let passed = gate(signed, &claimed, sample, &mut Jitter::seeded(1), &signers);
+        assert!(passed.unwrap().is_err());
+    }
+    assert_eq!(
+        said(&writer.snapshot(), 1),
+        active(1),
+        "the zone is as before"
+    );
+    assert_eq!(said(&writer.snapshot(), 2), Publication::Absent);
 }

@@ -13,6 +13,7 @@ use iot_identity::{OwnerName, Slot, TYPE_CERT};
 
 use crate::comparison::in_words;
 use crate::figure::Figure;
+use crate::fleet::ZoneArguments;
 use crate::machine;
 use crate::ours::secs_before_half_interval;
 use crate::peer_changes;
@@ -169,16 +170,13 @@ fn serve(population: Population, backlog: u64) -> anyhow::Result<Served> {
     let directory = tempfile::tempdir()?;
     let at = Ports::free()?.dns;
     let secs_ago = secs_before_half_interval(population.devices, PROFILE);
-    let arguments = [
+    let mut arguments = vec![
         "serve-registry".to_owned(),
-        format!("--directory={}", directory.path().display()),
-        format!("--devices={}", population.devices),
-        format!("--ids={}", population.ids.word()),
         format!("--dns={at}"),
         format!("--backlog={backlog}"),
-        format!("--profile={PROFILE}"),
         format!("--secs-ago={secs_ago}"),
     ];
+    arguments.extend(ZoneArguments::of(directory.path(), population, PROFILE).words());
     let signed_at = unix_now() - secs_ago;
     let (mut server, _) = Conversation::start("registry", ALL_CORES, &arguments)?;
     wait_until_it_answers(&mut server.process, at)?;

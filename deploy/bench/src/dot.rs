@@ -3,16 +3,16 @@
 
 use anyhow::{Context, ensure};
 
-use crate::certificate;
 use crate::comparison::{compare, in_words};
 use crate::figure::Figure;
+use crate::fleet::FleetArguments;
 use crate::machine;
-use crate::ours::{Ours, serve_ours};
-use crate::peers::{Peer, Peers, Ports, Running, Scratch};
+use crate::peers::{Peer, Ports};
 use crate::population::{Ids, Population};
 use crate::processes::{CLIENT_CORE, Conversation, Process, SERVER_CORE};
 use crate::queries::Asked;
 use crate::rounds::{self, Measured, Series, of};
+use crate::servers::Servers;
 use crate::stream_client::{Order, Use};
 
 /// Connections of a steady client, and outstanding queries on each.
@@ -58,62 +58,45 @@ impl Scale {
 
 pub(crate) fn measure(quick: bool) -> anyhow::Result<Vec<Figure>> {
     let scale = Scale::new(quick);
-    let peers = Peers::find()?;
-    machine::note_peers(peers.versions());
-    let scratch = peers.scratch()?;
-    certificate::make(scratch.path())?;
     let population = Population {
         ids: Ids::Random,
         devices: scale.devices,
     };
-    let ours = serve_ours("ours", population, &scratch, Some("zone.db"))?;
-    let servers = scale
-        .peers
-        .iter()
-        .map(|peer| Ok((*peer, peers.serve(*peer, &scratch, Ports::free()?)?)))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let mut clients = vec![client(population, &scale, &scratch)?];
+    let servers = Servers::start(population, scale.peers)?;
+    let mut clients = vec![client(&scale, &servers)?];
     let setting = Setting {
         scale: &scale,
-        peers: &peers,
-        ours: &ours,
         servers: &servers,
     };
-    let mut figures = setting.steady(&scratch, &mut clients)?;
+    let mut figures = setting.steady(&mut clients)?;
     figures.extend(setting.padded(&mut clients)?);
     figures.extend(setting.handshakes(&mut clients)?);
-    figures.extend(setting.idle(population, &scratch, &mut clients)?);
+    figures.extend(setting.idle(&mut clients)?);
     figures.extend(machine::floors()?);
     Ok(figures)
 }
 
-fn client(
-    population: Population,
-    scale: &Scale,
-    scratch: &Scratch,
-) -> anyhow::Result<Conversation> {
+fn client(scale: &Scale, servers: &Servers) -> anyhow::Result<Conversation> {
     let mut arguments = vec![
         "ask-stream".to_owned(),
         format!("--queries={}", scale.queries),
     ];
-    arguments.extend(fleet(population, scratch));
+    arguments.extend(asker(servers));
     Ok(Conversation::start("client", CLIENT_CORE, &arguments)?.0)
 }
 
-fn fleet(population: Population, scratch: &Scratch) -> [String; 3] {
-    [
-        format!("--devices={}", population.devices),
-        format!("--ids={}", population.ids.word()),
-        format!("--tls-directory={}", scratch.path().display()),
-    ]
+/// What every client over TLS is told.
+fn asker(servers: &Servers) -> Vec<String> {
+    let certificate = servers.scratch.path().display();
+    let mut words = vec![format!("--tls-directory={certificate}")];
+    words.extend(FleetArguments::of(servers.population).words());
+    words
 }
 
 /// What all parts of the topic have in common.
 struct Setting<'a> {
     scale: &'a Scale,
-    peers: &'a Peers,
-    ours: &'a Ours,
-    servers: &'a [(Peer, Running)],
+    servers: &'a Servers,
 }
 
 impl<'a> Setting<'a> {
@@ -143,20 +126,16 @@ impl<'a> Setting<'a> {
 
     /// Ours and every peer with the same order.
     fn all_with(&self, order: impl Fn(Ports) -> Order) -> Vec<Series<'a, Order>> {
-        let ours = &self.ours.conversation.process;
-        let mut all = vec![self.series("ours", ours, order(self.ours.ports))];
-        for (peer, running) in self.servers {
+        let ours = &self.servers.ours.conversation.process;
+        let mut all = vec![self.series("ours", ours, order(self.servers.ours.ports))];
+        for (peer, running) in &self.servers.running {
             all.push(self.series(peer.word(), &running.process, order(running.ports)));
         }
         all
     }
 
     /// Connections that stay, over TCP and over TLS, with the floor.
-    fn steady(
-        &self,
-        scratch: &Scratch,
-        clients: &mut [Conversation],
-    ) -> anyhow::Result<Vec<Figure>> {
+    fn steady(&self, clients: &mut [Conversation]) -> anyhow::Result<Vec<Figure>> {
         let octets = self.answer_octets(clients)?;
         let floor_at = Ports::free()?;
         let arguments = [
@@ -165,7 +144,7 @@ impl<'a> Setting<'a> {
             format!("--listen-tls={}", floor_at.dot),
             format!("--present-octets={}", octets.0.round()),
             format!("--absent-octets={}", octets.1.round()),
-            format!("--tls-directory={}", scratch.path().display()),
+            format!("--tls-directory={}", self.servers.scratch.path().display()),
         ];
         let (floor, _) = Conversation::start("floor", SERVER_CORE, &arguments)?;
         let mut figures = Vec::new();
@@ -180,7 +159,7 @@ impl<'a> Setting<'a> {
             figures.extend(compare(
                 transport,
                 &measured,
-                self.peers,
+                &self.servers.peers,
                 self.scale.devices,
             )?);
         }
@@ -194,9 +173,9 @@ impl<'a> Setting<'a> {
             let order = Order {
                 asked,
                 secs: 0.1,
-                ..self.order(self.ours.ports, false)
+                ..self.order(self.servers.ours.ports, false)
             };
-            let one = [self.series("ours", &self.ours.conversation.process, order)];
+            let one = [self.series("ours", &self.servers.ours.conversation.process, order)];
             *length = rounds::measure(clients, &one, 1)?[0].answer_octets;
         }
         Ok((lengths[0], lengths[1]))
@@ -204,11 +183,11 @@ impl<'a> Setting<'a> {
 
     /// Ours with padding on both directions against ours without.
     fn padded(&self, clients: &mut [Conversation]) -> anyhow::Result<Vec<Figure>> {
-        let ours = &self.ours.conversation.process;
-        let plain = self.order(self.ours.ports, true);
+        let ours = &self.servers.ours.conversation.process;
+        let plain = self.order(self.servers.ours.ports, true);
         let padded = Order {
             padded: true,
-            ..self.order(self.ours.ports, true)
+            ..self.order(self.servers.ours.ports, true)
         };
         let all = [
             self.series("plain", ours, plain),
@@ -256,7 +235,7 @@ impl<'a> Setting<'a> {
             let id = format!("dot_{word}_cpu_vs_best");
             let scale = in_words(self.scale.devices);
             let figure = Figure::new(id, ours.cpu_us / best.cpu_us, "ratio", scale.clone());
-            figures.push(figure.beside(self.peers.named(&best.server)));
+            figures.push(figure.beside(self.servers.peers.named(&best.server)));
             if resumed {
                 ensure!(
                     ours.resumed_share >= SHARE_MIN,
@@ -284,20 +263,15 @@ impl<'a> Setting<'a> {
         match one.server.as_str() {
             "ours" => Figure::new(format!("dot_{word}_cpu_us"), one.cpu_us, "us", said),
             peer => Figure::new(format!("dot_{word}_cpu_us_{peer}"), one.cpu_us, "us", said)
-                .beside(self.peers.named(peer)),
+                .beside(self.servers.peers.named(peer)),
         }
     }
 
     /// Memory of silent connections, and what they do to the others.
-    fn idle(
-        &self,
-        population: Population,
-        scratch: &Scratch,
-        clients: &mut [Conversation],
-    ) -> anyhow::Result<Vec<Figure>> {
-        let ours = &self.ours.conversation.process;
+    fn idle(&self, clients: &mut [Conversation]) -> anyhow::Result<Vec<Figure>> {
+        let ours = &self.servers.ours.conversation.process;
         let p99_us = |clients: &mut [Conversation]| -> anyhow::Result<f64> {
-            let one = [self.series("ours", ours, self.order(self.ours.ports, true))];
+            let one = [self.series("ours", ours, self.order(self.servers.ours.ports, true))];
             Ok(rounds::measure(clients, &one, self.scale.rounds)?[0].p99_us)
         };
         let alone_us = p99_us(clients)?;
@@ -305,10 +279,10 @@ impl<'a> Setting<'a> {
         let count = self.scale.idle_connections;
         let mut arguments = vec![
             "hold-connections".to_owned(),
-            format!("--to={}", self.ours.ports.dot),
+            format!("--to={}", self.servers.ours.ports.dot),
             format!("--count={count}"),
         ];
-        arguments.extend(fleet(population, scratch));
+        arguments.extend(asker(self.servers));
         let (mut holder, _) = Conversation::start("idle connections", CLIENT_CORE, &arguments)?;
         let octets = ours.proportional_octets().saturating_sub(before);
         let beside_us = p99_us(clients)?;

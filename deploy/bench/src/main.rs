@@ -10,6 +10,7 @@ mod comparison;
 mod dnsperf;
 mod dot;
 mod figure;
+mod fleet;
 mod idle_connections;
 mod kernel;
 mod machine;
@@ -25,6 +26,7 @@ mod queries;
 mod registry_server;
 mod resign;
 mod rounds;
+mod servers;
 mod sign;
 mod start;
 mod store;
@@ -45,6 +47,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use fleet::FleetArguments;
 use population::{Ids, Population};
 use registry_server::RegistryArguments;
 use udp_floor::Answers;
@@ -88,10 +91,10 @@ enum Command {
     ServeZone(ServerArguments),
     /// The bursting load generator, orders on standard input.
     #[command(hide = true)]
-    AskUdp(Fleet),
+    AskUdp(Asker),
     /// The load generator for TCP and DNS over TLS, orders on standard input.
     #[command(hide = true)]
-    AskStream(StreamFleet),
+    AskStream(StreamAsker),
     /// Connections that stay silent, until standard input ends.
     #[command(hide = true)]
     HoldConnections(Held),
@@ -121,20 +124,18 @@ impl Scale {
 }
 
 #[derive(Args)]
-struct Fleet {
-    #[arg(long)]
-    devices: u64,
-    #[arg(long, value_enum, default_value = "random")]
-    ids: Ids,
+struct Asker {
+    #[command(flatten)]
+    fleet: FleetArguments,
     /// Prebuilt queries of each kind.
     #[arg(long, default_value_t = 100_000)]
     queries: u64,
 }
 
 #[derive(Args)]
-struct StreamFleet {
+struct StreamAsker {
     #[command(flatten)]
-    fleet: Fleet,
+    asker: Asker,
     /// Directory of the servers' certificate.
     #[arg(long)]
     tls_directory: PathBuf,
@@ -143,7 +144,7 @@ struct StreamFleet {
 #[derive(Args)]
 struct Held {
     #[command(flatten)]
-    stream: StreamFleet,
+    stream: StreamAsker,
     #[arg(long)]
     to: SocketAddr,
     #[arg(long)]
@@ -178,12 +179,9 @@ struct Floor {
     ids: Ids,
 }
 
-impl Fleet {
+impl Asker {
     fn population(&self) -> Population {
-        Population {
-            ids: self.ids,
-            devices: self.devices,
-        }
+        self.fleet.population()
     }
 }
 
@@ -228,15 +226,15 @@ fn run(command: &Command) -> anyhow::Result<bool> {
         Command::SignZone(arguments) => return zone_signer::run(arguments).map(|()| true),
         Command::ServeRegistry(arguments) => return registry_server::run(arguments).map(|()| true),
         Command::ServeZone(arguments) => return zone_server::run(arguments).map(|()| true),
-        Command::AskUdp(fleet) => {
-            return udp_client::run(&fleet.population(), fleet.queries).map(|()| true);
+        Command::AskUdp(asker) => {
+            return udp_client::run(&asker.population(), asker.queries).map(|()| true);
         }
         Command::AskStream(stream) => {
-            let (fleet, tls) = (&stream.fleet, &stream.tls_directory);
-            return stream_client::run(&fleet.population(), fleet.queries, tls).map(|()| true);
+            let (asker, tls) = (&stream.asker, &stream.tls_directory);
+            return stream_client::run(&asker.population(), asker.queries, tls).map(|()| true);
         }
         Command::HoldConnections(held) => {
-            let (population, tls) = (held.stream.fleet.population(), &held.stream.tls_directory);
+            let (population, tls) = (held.stream.asker.population(), &held.stream.tls_directory);
             return idle_connections::run(&population, held.to, held.count, tls).map(|()| true);
         }
         Command::FloorUdp(floor) => {

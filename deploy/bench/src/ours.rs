@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 use iot_dns_zone::Profile;
 
+use crate::fleet::ZoneArguments;
 use crate::peers::{Ports, Scratch, wait_until_it_answers};
 use crate::population::Population;
 use crate::processes::{Conversation, SERVER_CORE};
@@ -58,10 +59,7 @@ pub(crate) fn sign(
     let mut command = Command::new(std::env::current_exe()?);
     command
         .arg("sign-zone")
-        .arg(format!("--directory={}", directory.display()))
-        .arg(format!("--devices={}", population.devices))
-        .arg(format!("--ids={}", population.ids.word()))
-        .arg(format!("--profile={profile}"))
+        .args(ZoneArguments::of(directory, population, profile).words())
         .arg(format!("--secs-ago={secs_ago}"));
     if let Some(master) = master {
         command.arg(format!("--master={}", master.display()));
@@ -75,14 +73,8 @@ pub(crate) fn sign(
 /// Starts our server over a signed zone.
 pub(crate) fn serve(name: &str, directory: &Path, service: Service<'_>) -> anyhow::Result<Ours> {
     let ports = Ports::free()?;
-    let mut arguments = vec![
-        "serve-zone".to_owned(),
-        format!("--directory={}", directory.display()),
-        format!("--devices={}", service.population.devices),
-        format!("--ids={}", service.population.ids.word()),
-        format!("--profile={}", service.profile),
-        format!("--dns={}", ports.dns),
-    ];
+    let mut arguments = vec!["serve-zone".to_owned(), format!("--dns={}", ports.dns)];
+    arguments.extend(ZoneArguments::of(directory, service.population, service.profile).words());
     if let Some(tls) = service.tls_directory {
         arguments.push(format!("--dot={}", ports.dot));
         arguments.push(format!("--tls-directory={}", tls.display()));

@@ -4,7 +4,6 @@
 
 use std::io::BufRead;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
@@ -17,7 +16,8 @@ use iot_registry::store::{RaiseCeiling, StartUp, Step, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use sqlx::SqliteConnection;
 
-use crate::population::{Ids, Population};
+use crate::fleet::ZoneArguments;
+use crate::population::Population;
 use crate::zone;
 
 /// Journal rows of one transaction while a backlog is written.
@@ -28,15 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What the process serves.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct RegistryArguments {
-    /// Directory of database and zone.
-    #[arg(long)]
-    pub(crate) directory: PathBuf,
-    #[arg(long)]
-    pub(crate) devices: u64,
-    #[arg(long, value_enum, default_value = "random")]
-    pub(crate) ids: Ids,
-    #[arg(long, default_value = "standard")]
-    pub(crate) profile: Profile,
+    /// Database and zone lie in the directory, the zone in one of its own.
+    #[command(flatten)]
+    pub(crate) zone: ZoneArguments,
     /// Address for UDP.
     #[arg(long)]
     pub(crate) dns: SocketAddr,
@@ -83,28 +77,24 @@ pub(crate) fn run(arguments: &RegistryArguments) -> anyhow::Result<()> {
 
 #[allow(clippy::print_stdout)] // the answers of the conversation
 async fn serve(arguments: &RegistryArguments) -> anyhow::Result<()> {
-    let population = Population {
-        ids: arguments.ids,
-        devices: arguments.devices,
-    };
-    let store = Store::open(&arguments.directory.join("registry.db")).await?;
-    let start = begin(&store, arguments.profile).await?;
-    let zone_directory = arguments.directory.join("zone");
+    let ZoneArguments {
+        directory,
+        fleet,
+        profile,
+    } = &arguments.zone;
+    let population = fleet.population();
+    let store = Store::open(&directory.join("registry.db")).await?;
+    let start = begin(&store, *profile).await?;
+    let zone_directory = directory.join("zone");
     std::fs::create_dir_all(&zone_directory)?;
     let writer = tokio::task::block_in_place(|| {
-        let profile = arguments.profile;
-        zone::build(
-            &zone_directory,
-            population,
-            profile,
-            start,
-            zone::unix_now() - arguments.secs_ago,
-        )
+        let signed_at = zone::unix_now() - arguments.secs_ago;
+        zone::build(&zone_directory, population, *profile, start, signed_at)
     })?;
     let mut head = 0;
     while head < arguments.backlog {
         let rows = ROWS_OF_A_TRANSACTION.min(arguments.backlog - head);
-        let numbers = (arguments.devices + head..).take(rows as usize).collect();
+        let numbers = (population.devices + head..).take(rows as usize).collect();
         head = append(&store, population, numbers, true).await?;
     }
     let (publisher, task) = Publisher::spawn(writer, store.clone(), 0);

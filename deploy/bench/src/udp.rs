@@ -2,17 +2,18 @@
 
 use anyhow::Context;
 
-use crate::certificate;
 use crate::comparison::{compare, in_words};
 use crate::dnsperf;
 use crate::figure::Figure;
+use crate::fleet::FleetArguments;
 use crate::machine;
-use crate::ours::{Ours, serve_ours};
-use crate::peers::{Peer, Peers, Ports, Running, Scratch};
+use crate::ours::serve_ours;
+use crate::peers::{Peer, Ports};
 use crate::population::{Ids, Population};
 use crate::processes::{CLIENT_CORE, Conversation, Process, SERVER_CORE};
 use crate::queries::Asked;
 use crate::rounds::{self, Series, of};
+use crate::servers::Servers;
 use crate::udp_client::Order;
 
 /// How much of everything.
@@ -52,50 +53,30 @@ impl Scale {
 
 pub(crate) fn measure(run: &crate::Scale) -> anyhow::Result<Vec<Figure>> {
     let scale = Scale::new(run.quick);
-    let peers = Peers::find()?;
-    machine::note_peers(peers.versions());
-    let scratch = peers.scratch()?;
-    certificate::make(scratch.path())?;
     let random = Population {
         ids: Ids::Random,
         devices: scale.devices,
     };
-    let ours = serve_ours("ours", random, &scratch, Some("zone.db"))?;
     let measured_peers = if run.has("peers") { scale.peers } else { &[] };
-    let servers = measured_peers
-        .iter()
-        .map(|peer| Ok((*peer, peers.serve(*peer, &scratch, Ports::free()?)?)))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let mut servers = Servers::start(random, measured_peers)?;
     let mut clients = vec![client(random, scale.queries)?];
     let mut figures = Vec::new();
     if run.has("peers") {
-        figures.extend(beside_peers(
-            &scale,
-            random,
-            &peers,
-            &ours,
-            &servers,
-            &mut clients,
-        )?);
-        figures.extend(with_dnsperf(
-            &scale, random, &peers, &scratch, &ours, &servers,
-        )?);
+        figures.extend(beside_peers(&scale, &servers, &mut clients)?);
+        figures.extend(with_dnsperf(&scale, &servers)?);
     }
-    drop(servers);
+    // What is left has the core to itself.
+    servers.running.clear();
     if run.has("ours") {
-        figures.extend(among_ours(&scale, random, &scratch, &ours, clients)?);
+        figures.extend(among_ours(&scale, &servers, clients)?);
     }
     figures.extend(machine::floors()?);
     Ok(figures)
 }
 
 fn client(population: Population, queries: u64) -> anyhow::Result<Conversation> {
-    let arguments = [
-        "ask-udp".to_owned(),
-        format!("--devices={}", population.devices),
-        format!("--ids={}", population.ids.word()),
-        format!("--queries={queries}"),
-    ];
+    let mut arguments = vec!["ask-udp".to_owned(), format!("--queries={queries}")];
+    arguments.extend(FleetArguments::of(population).words());
     Ok(Conversation::start("client", CLIENT_CORE, &arguments)?.0)
 }
 
@@ -139,12 +120,15 @@ fn series<'a>(
 /// Ours, the peers and the floors in the same rounds.
 fn beside_peers(
     scale: &Scale,
-    population: Population,
-    peers: &Peers,
-    ours: &Ours,
-    servers: &[(Peer, Running)],
+    servers: &Servers,
     clients: &mut [Conversation],
 ) -> anyhow::Result<Vec<Figure>> {
+    let Servers {
+        peers,
+        ours,
+        running,
+        ..
+    } = servers;
     // How long our answers are: floors send as much.
     let mut lengths = [0.0; 2];
     for (length, asked) in lengths.iter_mut().zip(Asked::ALL) {
@@ -162,19 +146,16 @@ fn beside_peers(
     let (echo_at, denial_at, hash_at) = (Ports::free()?, Ports::free()?, Ports::free()?);
     let echo = floor(echo_at, octets, &[])?;
     let denial = floor(denial_at, octets, &["--denies".to_owned()])?;
-    let hash_arguments = [
-        format!("--devices={}", population.devices),
-        format!("--ids={}", population.ids.word()),
-    ];
-    let hash = floor(hash_at, octets, &hash_arguments)?;
+    let fleet = FleetArguments::of(servers.population).words();
+    let hash = floor(hash_at, octets, &fleet)?;
     let mut all = Vec::new();
     for asked in Asked::ALL {
         let mut add = |server: &str, process, ports| {
             all.push(series(server, process, ports, 0, asked, scale.secs));
         };
         add("ours", &ours.conversation.process, ours.ports);
-        for (peer, running) in servers {
-            add(peer.word(), &running.process, running.ports);
+        for (peer, one) in running {
+            add(peer.word(), &one.process, one.ports);
         }
         match asked {
             Asked::Present => add("floor", &echo.process, echo_at),
@@ -188,19 +169,19 @@ fn beside_peers(
 }
 
 /// The same servers asked by dnsperf, which sends evenly instead of in bursts.
-fn with_dnsperf(
-    scale: &Scale,
-    population: Population,
-    peers: &Peers,
-    scratch: &Scratch,
-    ours: &Ours,
-    servers: &[(Peer, Running)],
-) -> anyhow::Result<Vec<Figure>> {
+fn with_dnsperf(scale: &Scale, servers: &Servers) -> anyhow::Result<Vec<Figure>> {
+    let Servers {
+        population,
+        peers,
+        ours,
+        running,
+        scratch,
+    } = servers;
     let file = "queries";
     let queries = scale.queries.min(200_000);
-    dnsperf::write_queries(&scratch.path().join(file), &population, queries)?;
+    dnsperf::write_queries(&scratch.path().join(file), population, queries)?;
     let mut targets = vec![("ours", &ours.conversation.process, ours.ports)];
-    if let Some((_, knot)) = servers.iter().find(|(peer, _)| *peer == Peer::Knot) {
+    if let Some((_, knot)) = running.iter().find(|(peer, _)| *peer == Peer::Knot) {
         targets.push(("knot", &knot.process, knot.ports));
     }
     let mut figures = Vec::new();
@@ -233,20 +214,24 @@ fn with_dnsperf(
 /// Ours against ours: clustered ids, and many more devices.
 fn among_ours(
     scale: &Scale,
-    random: Population,
-    scratch: &Scratch,
-    ours: &Ours,
+    servers: &Servers,
     mut clients: Vec<Conversation>,
 ) -> anyhow::Result<Vec<Figure>> {
+    let Servers {
+        population: random,
+        ours,
+        scratch,
+        ..
+    } = servers;
     let mut others = vec![(
         "clustered",
         Population {
             ids: Ids::Clustered,
-            ..random
+            ..*random
         },
     )];
     if let Some(devices) = scale.many_devices {
-        others.push(("many", Population { devices, ..random }));
+        others.push(("many", Population { devices, ..*random }));
     }
     let mut running = Vec::new();
     for (name, population) in &others {

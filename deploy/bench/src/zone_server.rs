@@ -13,14 +13,15 @@ use std::time::Duration;
 use anyhow::ensure;
 use clap::Args;
 use iot_dns_zone::net::{self, Limits, Listeners, Options};
-use iot_dns_zone::{Change, Figures, Profile, ZoneWriter};
+use iot_dns_zone::{Change, Figures, ZoneWriter};
 use iot_identity::{Publication, Slot};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::{CERTIFICATE_FILE, KEY_FILE};
-use crate::population::{Ids, Population};
+use crate::fleet::ZoneArguments;
+use crate::population::Population;
 use crate::zone;
 
 /// New devices of one version.
@@ -36,16 +37,9 @@ const TYPE_RRSIG: u16 = 46;
 /// Where the server listens and what it serves.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ServerArguments {
-    /// Directory of the zone and its keys.
-    #[arg(long)]
-    pub(crate) directory: PathBuf,
-    /// Devices that the zone was signed with.
-    #[arg(long)]
-    pub(crate) devices: u64,
-    #[arg(long, value_enum, default_value = "random")]
-    pub(crate) ids: Ids,
-    #[arg(long, default_value = "fleet")]
-    pub(crate) profile: Profile,
+    /// The zone as it was signed.
+    #[command(flatten)]
+    pub(crate) zone: ZoneArguments,
     /// Address for UDP and TCP.
     #[arg(long)]
     pub(crate) dns: Option<SocketAddr>,
@@ -95,8 +89,13 @@ pub(crate) struct State {
 /// Serves until standard input ends.
 #[allow(clippy::print_stdout)] // the answers of the conversation
 pub(crate) fn run(arguments: &ServerArguments) -> anyhow::Result<()> {
-    let start = zone::start(arguments.profile, zone::unix_now());
-    let writer = zone::open(&arguments.directory, arguments.profile, start)?;
+    let ZoneArguments {
+        directory,
+        fleet,
+        profile,
+    } = &arguments.zone;
+    let start = zone::start(*profile, zone::unix_now());
+    let writer = zone::open(directory, *profile, start)?;
     let tls = tls(arguments)?.map(Arc::new);
     let listeners = Listeners {
         udp: arguments.dns.into_iter().collect(),
@@ -129,10 +128,7 @@ pub(crate) fn run(arguments: &ServerArguments) -> anyhow::Result<()> {
     let events = events(&runtime, &writer);
     let mut keeper = Keeper {
         writer,
-        population: Population {
-            ids: arguments.ids,
-            devices: arguments.devices,
-        },
+        population: fleet.population(),
         resigned: 0,
         minutes: BTreeMap::new(),
         expired: 0,

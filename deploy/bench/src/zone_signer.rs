@@ -5,24 +5,16 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use iot_dns_zone::Profile;
 use serde::{Deserialize, Serialize};
 
-use crate::population::{Ids, Population};
+use crate::fleet::ZoneArguments;
 use crate::zone;
 
 /// What is signed, and when.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct SignerArguments {
-    /// Directory for the zone and its keys.
-    #[arg(long)]
-    pub(crate) directory: PathBuf,
-    #[arg(long)]
-    pub(crate) devices: u64,
-    #[arg(long, value_enum, default_value = "random")]
-    pub(crate) ids: Ids,
-    #[arg(long, default_value = "fleet")]
-    pub(crate) profile: Profile,
+    #[command(flatten)]
+    pub(crate) zone: ZoneArguments,
     /// Signs as if the present time were so long ago.
     #[arg(long, default_value_t = 0)]
     pub(crate) secs_ago: u64,
@@ -43,21 +35,16 @@ pub(crate) struct Signed {
 /// Signs and says how long it took.
 #[allow(clippy::print_stdout)] // what the caller reads
 pub(crate) fn run(arguments: &SignerArguments) -> anyhow::Result<()> {
-    let population = Population {
-        ids: arguments.ids,
-        devices: arguments.devices,
-    };
-    std::fs::create_dir_all(&arguments.directory)?;
+    let ZoneArguments {
+        directory,
+        fleet,
+        profile,
+    } = &arguments.zone;
+    std::fs::create_dir_all(directory)?;
     let now = zone::unix_now() - arguments.secs_ago;
-    let start = zone::start(arguments.profile, now);
+    let start = zone::start(*profile, now);
     let begin = Instant::now();
-    let writer = zone::build(
-        &arguments.directory,
-        population,
-        arguments.profile,
-        start,
-        now,
-    )?;
+    let writer = zone::build(directory, fleet.population(), *profile, start, now)?;
     let signed = Signed {
         secs: begin.elapsed().as_secs_f64(),
         cpu_secs: crate::processes::own_cpu_secs(),

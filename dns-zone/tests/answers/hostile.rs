@@ -1,13 +1,20 @@
 //! Octets that nobody in good faith sends: always an answer within its limit, or none.
 
 use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use hickory_proto::op::Message;
 use iot_dns_zone::{Answering, Disposition, Patience, Profile, Transport, answer};
 use iot_identity::Publication;
 use proptest::prelude::*;
 
+use crate::asking::respond;
 use crate::fixture::{NOW, Zone, active, eid, entry, zone};
+use crate::traps::{Fate, traps};
+
+/// Longest time that a message may take; ten times that without optimisation.
+const ANSWER_TIME_MAX: Duration =
+    Duration::from_millis(if cfg!(debug_assertions) { 10 } else { 1 });
 
 static ZONE: LazyLock<Zone> = LazyLock::new(|| {
     let entries = (1..20).map(|number| entry(eid(number), 1, active(number)));
@@ -53,6 +60,36 @@ fn seed() -> Vec<u8> {
     query.extend(eid(3).as_str().bytes());
     query.extend(b"\x0biotregistry\x07example\0\0\x34\0\x01\0\0\x29\x04\xd0\0\0\x80\0\0\0");
     query
+}
+
+#[test]
+fn traps_of_other_parsers_get_formerr_or_an_answer_in_no_time() {
+    for (what, query, fate) in traps() {
+        check(&query);
+        let code = |transport| {
+            let response = respond(&ZONE, &query, transport, NOW).unwrap();
+            assert_eq!(response[..2], query[..2], "{what}");
+            response[3] & 0x0f
+        };
+        for transport in [Transport::Datagram, Transport::Stream] {
+            let is_malformed = code(transport) == 1;
+            assert_eq!(is_malformed, fate == Fate::Malformed, "{what}");
+        }
+        // The shortest of several tries: other tests run beside this one.
+        let snapshot = ZONE.writer.snapshot();
+        let mut out = vec![0; 65_535];
+        let mut took = Duration::MAX;
+        for _ in 0..20 {
+            let (transport, patience) = (Transport::Stream, Patience::Refuse);
+            let begin = Instant::now();
+            let answering = &Answering::default();
+            let _ = answer(
+                &snapshot, answering, &query, transport, patience, NOW, &mut out,
+            );
+            took = took.min(begin.elapsed());
+        }
+        assert!(took <= ANSWER_TIME_MAX, "{what}: {took:?}");
+    }
 }
 
 proptest! {

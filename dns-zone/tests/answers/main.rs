@@ -12,3 +12,5 @@ mod messages;
 mod options;
 mod records;
 mod sizes;
+#[path = "../traps/mod.rs"]
+mod traps;

@@ -86,6 +86,24 @@ fn nsid_is_told_to_those_who_ask() {
 }
 
 #[test]
+fn cookies_are_not_known_whatever_they_are() {
+    let zone = devices();
+    for name in [name("1", iccid()), name("1", eid(8)), "example.org".into()] {
+        let without = query(&name, TYPE_TLSA, 0, &[]);
+        let expected = respond(&zone, &without, Transport::Datagram, NOW).unwrap();
+        // A client's part is 8 octets, a server's 8 to 32 (RFC 7873 §4); these are of others.
+        for length in [0, 1, 7, 8, 9, 15, 16, 24, 40, 41, 400] {
+            for times in [1, 2] {
+                let cookies = vec![option(COOKIE, &vec![0x5a; length]); times];
+                let asked = query(&name, TYPE_TLSA, 0, &cookies);
+                let response = respond(&zone, &asked, Transport::Datagram, NOW).unwrap();
+                assert_eq!(response, expected, "{length} octets");
+            }
+        }
+    }
+}
+
+#[test]
 fn an_identifier_never_breaks_the_limit() {
     let zone = devices();
     for length in [0, 100, 300, 480, 500, 1200, 65_535] {

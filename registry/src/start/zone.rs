@@ -268,3 +268,87 @@ fn entry_of(entry: &ZoneEntry) -> Entry {
         released_until: entry.released_until,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use iot_dns_zone::{Profile, StaticRecords, ZoneConfig};
+    use iot_identity::ZoneName;
+
+    const SERIAL: u32 = 5_000;
+    const CEILING: u32 = 9_000;
+
+    /// The record of a process with token 7, whose signatures expire at the time returned.
+    fn record() -> (CommitRecord, u32) {
+        let dir = tempfile::tempdir().unwrap();
+        let now = 1_800_000_000;
+        let config = ZoneConfig {
+            apex: ZoneName::parse("iotregistry.example").unwrap(),
+            profile: Profile::Standard,
+            name_servers: vec!["ns.example.net".into()],
+            contact: "h@example.net".into(),
+            static_records: StaticRecords::default(),
+        };
+        let start = Start {
+            database_id: [1; 16],
+            fencing_token: 7,
+            applied: 0,
+            serial_above: SERIAL - 1,
+            ceiling: Ceiling::for_start(Profile::Standard, SERIAL, now),
+            released_until: 0,
+            lost_until: 0,
+        };
+        let none = std::iter::empty::<Result<Entry, StartError>>();
+        let keys = ZoneKeys::generate().unwrap();
+        drop(ZoneWriter::build(dir.path(), config, keys, none, start, now).unwrap());
+        let record = ZoneWriter::last_commit(dir.path()).unwrap().unwrap();
+        assert_eq!((record.serial, record.fencing_token), (SERIAL, 7));
+        let until = record.released_until;
+        (record, until)
+    }
+
+    fn known(
+        fencing_token: u64,
+        serial_ceiling: u32,
+        expiration_ceiling: u32,
+        last: Option<&CommitRecord>,
+    ) -> (u32, u32) {
+        let opened = Opened {
+            database_id: [1; 16],
+            fencing_token,
+            serial_ceiling,
+            expiration_ceiling,
+            lost_until: 0,
+            journal_head: 0,
+            voided: 0,
+            zone_stale: false,
+        };
+        let known = Known::of(&opened, last);
+        (known.serial, known.released_until)
+    }
+
+    #[test]
+    fn the_record_of_the_last_process_is_exact_and_any_other_is_bounded_by_the_ceilings() {
+        let (record, until) = record();
+        let (before, beyond) = (until - 60, until + 60);
+        assert_eq!(known(1, CEILING, beyond, None), (CEILING, beyond));
+        let last = Some(&record);
+        assert_eq!(known(8, CEILING, beyond, last), (SERIAL, until));
+        // Processes in between may have gone up to the ceilings.
+        for token in [9, 30, u64::MAX] {
+            assert_eq!(known(token, CEILING, beyond, last), (CEILING, beyond));
+        }
+        // Without a database the zone was kept fresh beyond what the ceilings said.
+        assert_eq!(known(9, SERIAL - 100, before, last), (SERIAL, until));
+        assert_eq!(known(9, CEILING, before, last), (CEILING, until));
+        assert_eq!(known(9, SERIAL - 100, beyond, last), (SERIAL, beyond));
+        // A database that has promised nothing yet.
+        assert_eq!(known(9, SERIAL - 100, 0, last), (SERIAL, until));
+        let mut unsigned = record.clone();
+        unsigned.released_until = 0;
+        assert_eq!(
+            known(9, CEILING, beyond, Some(&unsigned)),
+            (CEILING, beyond)
+        );
+    }
+}

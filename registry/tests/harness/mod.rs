@@ -138,7 +138,13 @@ impl Registry {
 
     /// Starts the program and waits until it is ready.
     pub fn serve(self) -> Serving {
+        self.serve_in(&[])
+    }
+
+    /// The same, with these variables in its environment.
+    pub fn serve_in(self, environment: &[(&str, &str)]) -> Serving {
         let mut child = program()
+            .envs(environment.iter().copied())
             .arg("--dir")
             .arg(&self.dir)
             .arg("serve")
@@ -221,6 +227,40 @@ impl Serving {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.into_registry()
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn ended(mut self) -> Registry {
+        let begin = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(begin.elapsed() < Duration::from_secs(20), "it goes on");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.into_registry()
+    }
+
+    /// What it has written to its log, and those before it.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.registry.scratch.path().join("serve.log")).unwrap()
+    }
+
+    /// Waits until the log has so many lines with these words.
+    pub fn wait_for_log(&self, words: &str, lines: usize) {
+        let begin = Instant::now();
+        while self
+            .log()
+            .lines()
+            .filter(|line| line.contains(words))
+            .count()
+            < lines
+        {
+            assert!(
+                begin.elapsed() < Duration::from_secs(20),
+                "{words:?} is not said: {}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     pub fn pid(&self) -> u32 {

@@ -1,0 +1,329 @@
+//! The publisher turn by turn, over a journal that was written before.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use iot_dns_zone::{Entry, Opening, Profile, Start, StaticRecords, ZoneConfig, ZoneKeys};
+use iot_identity::{Fingerprint, ZoneName};
+use sqlx::SqliteConnection;
+use tempfile::TempDir;
+use tokio::sync::{Notify, watch};
+use tracing::field::{Field, Visit};
+
+use super::super::Results;
+use super::*;
+use crate::store::{StartUp, Step};
+
+const ACTIVE: &str = "activate";
+const HOLD: &str = "deactivate";
+
+fn eid(number: u64) -> DeviceId {
+    let stem = format!("890490320000{number:018}");
+    let rest = stem.bytes().fold(0_u64, |rest, digit| {
+        (rest * 10 + u64::from(digit - b'0')) % 97
+    });
+    DeviceId::parse(&format!("{stem}{:02}", 98 - rest * 100 % 97)).unwrap()
+}
+
+fn fingerprint(number: u64) -> Fingerprint {
+    Fingerprint::of_certificate(&number.to_be_bytes())
+}
+
+fn active(number: u64) -> Publication {
+    Publication::Active(fingerprint(number))
+}
+
+/// Appends rows to the journal: device and kind.
+struct Append(Vec<(u64, &'static str)>);
+
+#[async_trait]
+impl Step for Append {
+    type Output = ();
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        for (number, kind) in self.0 {
+            let active = kind == ACTIVE;
+            sqlx::query(
+                "INSERT INTO journal
+                 (seq, device_id, slot, kind, publication, fingerprint, committed_at)
+                 SELECT journal_head + 1, ?, 1, ?, ?, ?, seen_at FROM registry",
+            )
+            .bind(eid(number).as_str())
+            .bind(kind)
+            .bind(if active { "active" } else { "inactive" })
+            .bind(active.then(|| fingerprint(number).as_octets().to_vec()))
+            .execute(&mut *connection)
+            .await?;
+            sqlx::query("UPDATE registry SET journal_head = journal_head + 1")
+                .execute(&mut *connection)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// A database with a journal, and a zone beside it.
+struct Place {
+    dir: TempDir,
+    store: Store,
+    config: ZoneConfig,
+    /// Tokens of the processes that were.
+    token: u64,
+    /// How long ago the zone is built.
+    secs_ago: u64,
+}
+
+impl Place {
+    async fn new(journal: Vec<(u64, &'static str)>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("registry.db")).await.unwrap();
+        let apex = ZoneName::parse("iotregistry.example").unwrap();
+        let step = StartUp {
+            zone: apex.clone(),
+            ksk_hash: [0; 32],
+            new_database_id: [1; 16],
+            now: unix_now(),
+        };
+        store.commit(step).await.unwrap();
+        store.commit(Append(journal)).await.unwrap();
+        ZoneKeys::generate().unwrap().save(dir.path()).unwrap();
+        let config = ZoneConfig {
+            apex,
+            profile: Profile::Standard,
+            name_servers: vec!["ns.example.net".into()],
+            contact: "h@example.net".into(),
+            static_records: StaticRecords::default(),
+        };
+        Self {
+            dir,
+            store,
+            config,
+            token: 0,
+            secs_ago: 0,
+        }
+    }
+
+    fn start(&mut self, applied: u64) -> Start {
+        self.token += 1;
+        Start {
+            database_id: [1; 16],
+            fencing_token: self.token,
+            applied,
+            serial_above: 0,
+            ceiling: Ceiling::for_start(Profile::Standard, 0, unix_now()),
+            released_until: 0,
+            lost_until: 0,
+        }
+    }
+
+    fn task(&self, writer: ZoneWriter) -> Task {
+        let applied = writer.snapshot().applied();
+        let shared = Shared {
+            journal_grew: Notify::new(),
+            stop: Notify::new(),
+            results: watch::Sender::new(Results::new(applied)),
+        };
+        Task::new(writer, self.store.clone(), Arc::new(shared), applied)
+    }
+
+    fn keys(&self) -> ZoneKeys {
+        ZoneKeys::load(self.dir.path()).unwrap()
+    }
+
+    /// The first process, over a zone of these devices.
+    fn first(&mut self, numbers: std::ops::Range<u64>) -> Task {
+        let entries = numbers.map(|number| {
+            Ok::<_, std::convert::Infallible>(Entry {
+                device_id: eid(number),
+                slot: Slot::FIRST,
+                publication: active(number),
+                released_until: None,
+            })
+        });
+        let (start, keys) = (self.start(0), self.keys());
+        let config = self.config.clone();
+        let (zone, now) = (self.dir.path(), unix_now() - self.secs_ago);
+        let writer = ZoneWriter::build(zone, config, keys, entries, start, now);
+        self.task(writer.unwrap())
+    }
+
+    /// Another process over the zone of the one before, which has ended.
+    async fn next(&mut self) -> Task {
+        let head = self.store.journal_head().await.unwrap();
+        let (start, keys) = (self.start(head), self.keys());
+        let opening = ZoneWriter::open(self.dir.path(), &self.config, keys, start, unix_now());
+        let Opening::Ready(writer) = opening.unwrap() else {
+            panic!("the zone is there");
+        };
+        self.task(*writer)
+    }
+
+    async fn row(&self, seq: u64) -> JournalRow {
+        self.store.journal_row(seq).await.unwrap().unwrap()
+    }
+
+    /// Waits until what came of a row is written down.
+    async fn written_down(&self, seq: u64, expected: impl Fn(&JournalRow) -> bool) {
+        for _ in 0..500 {
+            if expected(&self.row(seq).await) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{:?}", self.row(seq).await);
+    }
+}
+
+fn said(task: &Task, number: u64) -> Publication {
+    let snapshot = task.writer.snapshot();
+    snapshot.publication(eid(number), Slot::FIRST).unwrap()
+}
+
+async fn turn(task: &mut Task) -> bool {
+    match task.turn().await {
+        Ok(busy) => busy,
+        Err(Failure::Zone(error)) => panic!("{error}"),
+        Err(Failure::Store(error)) => panic!("{error}"),
+        Err(Failure::Clock(error)) => panic!("{error}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_that_jumped_before_a_restart_is_not_undone_on_the_way() {
+    // Each device is activated, the two that are looked at twice as late; at the end come holds:
+    // one device's is among the first that jump, the other's is not.
+    let (early, late) = (5_000, 6_000);
+    let mut journal: Vec<_> = (1..=1_900).map(|number| (number, ACTIVE)).collect();
+    (journal[1_399], journal[1_499]) = ((early, ACTIVE), (late, ACTIVE));
+    journal.extend((1..=100).map(|number| match number {
+        10 => (early, HOLD),
+        90 => (late, HOLD),
+        number => (number, HOLD),
+    }));
+    let mut place = Place::new(journal).await;
+    let mut first = place.first(0..0);
+    while first.applied < 1024 {
+        turn(&mut first).await;
+    }
+    for number in [early, late] {
+        assert_eq!(said(&first, number), Publication::Inactive, "it jumped");
+    }
+    drop(first);
+
+    let mut second = place.next().await;
+    while second.applied < 2_000 {
+        turn(&mut second).await;
+        for number in [early, late] {
+            let applied = second.applied;
+            assert_eq!(said(&second, number), Publication::Inactive, "at {applied}");
+        }
+    }
+    assert_eq!(said(&second, 700), active(700));
+    assert_eq!(said(&second, 50), Publication::Inactive);
+    for seq in [1_400, 1_500] {
+        place.written_down(seq, |row| row.superseded).await;
+    }
+}
+
+/// Counts the alarms of one thread.
+#[derive(Clone, Default)]
+struct Alarms(Arc<Mutex<Vec<String>>>);
+
+impl Alarms {
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+#[derive(Default)]
+struct Seen {
+    alarm: bool,
+    message: String,
+}
+
+impl Visit for Seen {
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.alarm |= field.name() == "alarm" && value;
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "message" {
+            self.message = format!("{value:?}");
+        }
+    }
+}
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Alarms {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        let mut seen = Seen::default();
+        event.record(&mut seen);
+        if seen.alarm {
+            self.0.lock().unwrap().push(seen.message);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alarm_rises_when_signatures_come_close_to_their_end() {
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    let alarms = Alarms::default();
+    let subscriber = tracing_subscriber::registry().with(alarms.clone());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let mut place = Place::new(Vec::new()).await;
+    let begin = unix_now();
+    let mut task = place.first(1..65);
+    // While all goes well, 900 s of 3,600 are left at the worst.
+    let mut said = |age_secs| {
+        task.health.look(&task.writer, begin + age_secs);
+        let alarms = alarms.take();
+        assert!(
+            alarms
+                .iter()
+                .all(|alarm| alarm.contains("close to their end"))
+        );
+        alarms.len()
+    };
+    assert_eq!(said(1_800), 0);
+    assert_eq!(said(3_100), 0);
+    assert_eq!(said(3_200), 1, "less than half");
+    assert_eq!(said(3_300), 0, "is said once");
+    assert_eq!(said(3_450), 1, "less than a quarter");
+    assert_eq!(said(3_700), 0);
+    let late = begin + 3_700;
+    while task.writer.next_work_at() <= late {
+        task.writer.work(late, 1_000).unwrap();
+    }
+    let mut said = |age_secs| {
+        task.health.look(&task.writer, begin + age_secs);
+        alarms.take().len()
+    };
+    assert_eq!(said(3_720), 0);
+    assert_eq!(said(3_700 + 3_200), 1, "again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signatures_are_kept_fresh_while_the_database_refuses() {
+    struct Break;
+    #[async_trait]
+    impl Step for Break {
+        type Output = ();
+        async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+            let broken = sqlx::query("ALTER TABLE journal RENAME TO broken");
+            broken.execute(connection).await?;
+            Ok(())
+        }
+    }
+    let mut place = Place::new(vec![(100, ACTIVE)]).await;
+    place.secs_ago = 3_000;
+    let mut task = place.first(1..65);
+    place.store.commit(Break).await.unwrap();
+    let mut refusals = 0;
+    for _ in 0..100 {
+        refusals += u32::from(matches!(task.turn().await, Err(Failure::Store(_))));
+        task.look = true;
+    }
+    assert!(refusals > 0, "the journal is gone");
+    let freshness = task.writer.freshness(unix_now()).unwrap();
+    assert!(freshness.remaining_secs > 3_500, "{freshness:?}");
+}

@@ -1,0 +1,155 @@
+//! A disk that is full or fails under a running registry: nothing is acknowledged that is not
+//! durable, devices are answered as before, and with room again everything goes on.
+#![allow(clippy::unwrap_used)] // a failed step is a failed test
+
+mod asking;
+mod harness;
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use asking::{Said, ask};
+use harness::{EID, ICCID, Registry, Serving, judge, openssl_request, succeed};
+use iot_dns_zone::{Profile, ZoneKeys, ZoneObserver};
+use iot_registry::config::Config;
+use iot_registry::directory::Directory;
+
+/// Changes within which a zone has used what it keeps free.
+const CHANGES_MAX: usize = 400;
+
+/// System calls of a server that fail while this lives, on some files or on all.
+struct Fault {
+    strace: Child,
+}
+
+impl Fault {
+    fn inject(serving: &Serving, calls: &str, error: &str, files: &[PathBuf]) -> Self {
+        let mut command = Command::new("strace");
+        command
+            .args(["-f", "-o", "/dev/null", "-p", &serving.pid().to_string()])
+            .args(["-e", &format!("trace={calls}")])
+            .args(["-e", &format!("inject={calls}:error={error}")]);
+        for file in files {
+            command.arg("-P").arg(file);
+        }
+        let mut strace = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(strace.stderr.take().unwrap()).lines();
+        let attached = lines.any(|line| line.unwrap().contains("attached"));
+        assert!(attached, "strace cannot attach");
+        // Read on, so that it never waits for us.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { strace }
+    }
+}
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        // By a signal that it handles, it lets go of the server first.
+        let pid = self.strace.id().to_string();
+        let _ = Command::new("kill").args(["-TERM", &pid]).status();
+        let _ = self.strace.wait();
+    }
+}
+
+fn serving() -> Option<Serving> {
+    judge("strace", &["--version"])?;
+    let serving = Registry::init(Profile::Standard).serve();
+    assert!(register(&serving, ICCID));
+    Some(serving)
+}
+
+fn database_files(serving: &Serving) -> Vec<PathBuf> {
+    let names = ["registry.db", "registry.db-wal"];
+    names.map(|name| serving.registry.dir.join(name)).to_vec()
+}
+
+fn log_files(serving: &Serving) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(serving.registry.dir.join("zone")).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .filter(|path| path.to_str().unwrap().contains("/redo-"))
+        .collect()
+}
+
+/// True when it was acknowledged.
+fn register(serving: &Serving, id: &str) -> bool {
+    let (_, csr) = openssl_request(serving.registry.scratch.path(), id);
+    let csr = csr.to_str().unwrap();
+    let register = ["device", "register", "--id", id, "--csr", csr];
+    serving.run(&register).status.success()
+}
+
+#[test]
+fn a_full_disk_under_the_database_acknowledges_nothing_and_passes() {
+    let Some(serving) = serving() else { return };
+    let files = database_files(&serving);
+    let full = Fault::inject(&serving, "write,pwrite64", "ENOSPC", &files);
+    for _ in 0..2 {
+        assert!(!register(&serving, EID));
+    }
+    assert_eq!(ask(serving.dns, ICCID), Said::Active);
+    assert_eq!(ask(serving.dns, EID), Said::NotActive);
+    drop(full);
+    assert!(
+        !serving
+            .run(&["device", "info", "--id", EID])
+            .status
+            .success()
+    );
+    assert!(register(&serving, EID));
+    assert_eq!(ask(serving.dns, EID), Said::Active);
+    succeed(&serving.run(&["zone", "check"]));
+}
+
+#[test]
+fn a_full_disk_under_the_zone_delays_changes_and_passes() {
+    let Some(serving) = serving() else { return };
+    // A version that somebody holds keeps its pages, so that the zone has to grow.
+    let directory = Directory::new(&serving.registry.dir);
+    let config = Config::load(&directory).unwrap().zone;
+    let keys = ZoneKeys::load(&directory.zone()).unwrap().public();
+    let observer = ZoneObserver::open(&directory.zone(), &config, keys).unwrap();
+    let held = observer.unwrap().snapshot().unwrap();
+    let full = Fault::inject(&serving, "fallocate", "ENOSPC", &[]);
+    let mut changes = ["deactivate", "activate"].into_iter().cycle();
+    let pending = changes.by_ref().take(CHANGES_MAX).find(|verb| {
+        let change = succeed(&serving.run(&["device", verb, "--id", ICCID]));
+        change.contains("pending")
+    });
+    let verb = pending.expect("the zone is never full");
+    serving.wait_for_log("publication failed; the last version stays", 1);
+    let (before, after) = match verb {
+        "activate" => (Said::NotActive, Said::Active),
+        _ => (Said::Active, Said::NotActive),
+    };
+    assert_eq!(ask(serving.dns, ICCID), before);
+    drop((full, held));
+    let begin = std::time::Instant::now();
+    while ask(serving.dns, ICCID) != after {
+        assert!(begin.elapsed().as_secs() < 10, "it does not go on");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    succeed(&serving.run(&["zone", "check"]));
+}
+
+#[test]
+fn a_failed_sync_ends_the_process_and_the_next_start_recovers() {
+    let Some(mut serving) = serving() else { return };
+    for files in [database_files, log_files] {
+        let fault = Fault::inject(&serving, "fsync,fdatasync", "EIO", &files(&serving));
+        assert!(
+            !serving
+                .run(&["device", "deactivate", "--id", ICCID])
+                .status
+                .success()
+        );
+        let registry = serving.ended();
+        drop(fault);
+        serving = registry.serve();
+        succeed(&serving.run(&["device", "activate", "--id", ICCID]));
+        assert_eq!(ask(serving.dns, ICCID), Said::Active);
+        succeed(&serving.run(&["zone", "check"]));
+    }
+    assert!(register(&serving, EID));
+}
