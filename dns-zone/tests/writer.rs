@@ -383,18 +383,24 @@ fn a_signer_with_an_unpublished_key_does_not_pass_the_gate() {
     assert!(error.to_string().contains("does not verify"), "{error}");
 }
 
-/// Two pairs of keys whose ZSKs have one tag.
+/// Two pairs of keys with the same KSK, and ZSKs of one tag.
 fn keys_with_one_tag() -> [ZoneKeys; 2] {
     let mut tags = HashMap::new();
-    loop {
+    let (one, other) = loop {
         let keys = ZoneKeys::generate().unwrap();
-        if let Some(other) = tags.insert(keys.zsk_tag(), keys) {
-            let twin = tags
-                .into_values()
-                .find(|one| one.zsk_tag() == other.zsk_tag());
-            return [other, twin.unwrap()];
+        let tag = keys.zsk_tag();
+        if let Some(known) = tags.insert(tag, keys) {
+            break (known, tags.remove(&tag).unwrap());
         }
-    }
+    };
+    let [first, second] = [one, other].map(|keys| {
+        let dir = tempfile::tempdir().unwrap();
+        keys.save(dir.path()).unwrap();
+        dir
+    });
+    let ksk = iot_dns_zone::KSK_FILE;
+    std::fs::copy(first.path().join(ksk), second.path().join(ksk)).unwrap();
+    [first, second].map(|dir| ZoneKeys::load(dir.path()).unwrap())
 }
 
 #[test]
