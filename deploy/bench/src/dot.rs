@@ -18,6 +18,8 @@ use crate::stream_client::{Order, Use};
 /// Connections of a steady client, and outstanding queries on each.
 const CONNECTIONS: usize = 10;
 const OUTSTANDING: usize = 20;
+/// Time in which the length of answers is seen.
+const LENGTH_SECS: f64 = 0.1;
 /// Share of connections that have to resume when resumption is measured, and of idle connections
 /// that have to be open at the end.
 const SHARE_MIN: f64 = 0.99;
@@ -136,7 +138,16 @@ impl<'a> Setting<'a> {
 
     /// Connections that stay, over TCP and over TLS, with the floor.
     fn steady(&self, clients: &mut [Conversation]) -> anyhow::Result<Vec<Figure>> {
-        let octets = self.answer_octets(clients)?;
+        // The floor sends as much as we do.
+        let ours = &self.servers.ours;
+        let octets = rounds::answer_octets(clients, |asked| {
+            let order = Order {
+                asked,
+                secs: LENGTH_SECS,
+                ..self.order(ours.ports, false)
+            };
+            self.series("ours", &ours.conversation.process, order)
+        })?;
         let floor_at = Ports::free()?;
         let arguments = [
             "floor-stream".to_owned(),
@@ -164,21 +175,6 @@ impl<'a> Setting<'a> {
             )?);
         }
         Ok(figures)
-    }
-
-    /// How long our answers are, for a device and for an absent name.
-    fn answer_octets(&self, clients: &mut [Conversation]) -> anyhow::Result<(f64, f64)> {
-        let mut lengths = [0.0; 2];
-        for (length, asked) in lengths.iter_mut().zip([Asked::Present, Asked::Nxdomain]) {
-            let order = Order {
-                asked,
-                secs: 0.1,
-                ..self.order(self.servers.ours.ports, false)
-            };
-            let one = [self.series("ours", &self.servers.ours.conversation.process, order)];
-            *length = rounds::measure(clients, &one, 1)?[0].answer_octets;
-        }
-        Ok((lengths[0], lengths[1]))
     }
 
     /// Ours with padding on both directions against ours without.

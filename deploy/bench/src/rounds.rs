@@ -109,6 +109,17 @@ fn sample<O: Serialize>(
     })
 }
 
+/// Mean length of the answers for a device and for an absent name.
+pub(crate) fn answer_octets<'a, O: Serialize>(
+    clients: &mut [Conversation],
+    series: impl Fn(Asked) -> Series<'a, O>,
+) -> anyhow::Result<(f64, f64)> {
+    let mut octets_of = |asked| -> anyhow::Result<f64> {
+        Ok(measure(clients, &[series(asked)], 1)?[0].answer_octets)
+    };
+    Ok((octets_of(Asked::Present)?, octets_of(Asked::Nxdomain)?))
+}
+
 /// The measurement of one server and kind of query.
 pub(crate) fn of<'a>(
     measured: &'a [Measured],

@@ -16,6 +16,9 @@ use crate::rounds::{self, Series, of};
 use crate::servers::Servers;
 use crate::udp_client::Order;
 
+/// Time in which the length of answers is seen.
+const LENGTH_SECS: f64 = 0.1;
+
 /// How much of everything.
 struct Scale {
     devices: u64,
@@ -129,20 +132,11 @@ fn beside_peers(
         running,
         ..
     } = servers;
-    // How long our answers are: floors send as much.
-    let mut lengths = [0.0; 2];
-    for (length, asked) in lengths.iter_mut().zip(Asked::ALL) {
-        let one = [series(
-            "ours",
-            &ours.conversation.process,
-            ours.ports,
-            0,
-            asked,
-            0.1,
-        )];
-        *length = rounds::measure(clients, &one, 1)?[0].answer_octets;
-    }
-    let octets = (lengths[0], lengths[1]);
+    // Floors send as much as we do.
+    let octets = rounds::answer_octets(clients, |asked| {
+        let process = &ours.conversation.process;
+        series("ours", process, ours.ports, 0, asked, LENGTH_SECS)
+    })?;
     let (echo_at, denial_at, hash_at) = (Ports::free()?, Ports::free()?, Ports::free()?);
     let echo = floor(echo_at, octets, &[])?;
     let denial = floor(denial_at, octets, &["--denies".to_owned()])?;

@@ -327,3 +327,23 @@ async fn signatures_are_kept_fresh_while_the_database_refuses() {
     let freshness = task.writer.freshness(unix_now()).unwrap();
     assert!(freshness.remaining_secs > 3_500, "{freshness:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backlog_does_not_starve_signing_again() {
+    let journal = (10_001..=12_000).map(|number| (number, ACTIVE));
+    let mut place = Place::new(journal.collect()).await;
+    place.secs_ago = 3_000;
+    let mut task = place.first(1..1_001);
+    let mut behind_secs = task.writer.sweep_behind(unix_now());
+    assert!(behind_secs > 2_000);
+    while task.applied < 2_000 {
+        turn(&mut task).await;
+        let now_secs = task.writer.sweep_behind(unix_now());
+        let applied = task.applied;
+        assert!(
+            now_secs < behind_secs || now_secs == 0,
+            "at {applied}: {now_secs} s behind, {behind_secs} s before"
+        );
+        behind_secs = now_secs;
+    }
+}
