@@ -10,7 +10,7 @@ use iot_epp_api::server::{Limits, Registry, ServerHandle};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::{Core, StartError, scrub};
+use super::{Core, StartError, integrity, scrub};
 use crate::ca::ServiceIdentity;
 use crate::clock::{self, unix_now};
 use crate::config::{Config, Listen};
@@ -29,7 +29,7 @@ pub struct Running {
     pub listen: Listen,
     dns: Server,
     api: ServerHandle,
-    care_tasks: [JoinHandle<()>; 3],
+    care_tasks: [JoinHandle<()>; 4],
 }
 
 impl Running {
@@ -70,6 +70,7 @@ impl Running {
             tokio::spawn(expire_regularly(service.clone())),
             tokio::spawn(scrub::run(service.publisher().reader().clone())),
             tokio::spawn(end_with_listener(dns.ended())),
+            tokio::spawn(integrity::run(service.store().clone())),
         ];
         Ok(Self {
             core,

@@ -7,6 +7,7 @@ mod database;
 mod doors;
 pub(crate) mod entries;
 mod error;
+mod integrity;
 mod load;
 mod published;
 mod rebuild;

@@ -7,6 +7,7 @@
 //! - `rows`: rows to values.
 
 mod accounts;
+mod integrity;
 mod load;
 mod projection;
 mod publication;
