@@ -28,7 +28,7 @@ pub(crate) const SERIALS_LEFT_MIN: u32 = 5_000;
 pub(crate) fn serials_a_day(profile: Profile, names: u64) -> u32 {
     const DAY_SECS: u64 = 86_400;
     const BLOCK_NAMES: u64 = 16;
-    const UNIT_NAMES: u64 = ZoneWriter::WORK_SIGNATURES as u64 / 3;
+    const UNIT_NAMES: u64 = ZoneWriter::WORK_SIGNATURES_AMONG_CHANGES as u64 / 3;
     /// Far from half of the numbers (RFC 1982).
     const MOST: u64 = 1 << 28;
     let laps = DAY_SECS.div_ceil(u64::from(profile.resign_after_secs()));

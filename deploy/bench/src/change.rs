@@ -196,6 +196,11 @@ fn latency(population: Population, changes: u64) -> anyhow::Result<(f64, f64)> {
     let (server, at) = (&mut served.server, served.at);
     let wait_secs = served.in_stride_at.saturating_sub(unix_now());
     std::thread::sleep(Duration::from_secs(wait_secs));
+    // What fell behind while the zone was signed is caught up first.
+    let order = serde_json::to_string(&Order::State)?;
+    while serde_json::from_str::<State>(&server.ask(&order)?)?.behind_secs > 1 {
+        std::thread::sleep(LOOK);
+    }
     let load = Load::start(population, at)?;
     let mut times_ms = Vec::with_capacity(changes as usize);
     for turn in 0..changes {
@@ -282,7 +287,7 @@ fn sustained(scale: &Scale) -> anyhow::Result<Figure> {
         devices: scale.devices,
     };
     let mut served = serve(population, scale.backlog)?;
-    let order = serde_json::to_string(&Order::Applied)?;
+    let order = serde_json::to_string(&Order::State)?;
     let mut applied = || -> anyhow::Result<(f64, Instant)> {
         let state: State = serde_json::from_str(&served.server.ask(&order)?)?;
         Ok((state.applied as f64, Instant::now()))

@@ -49,7 +49,7 @@ pub(crate) enum Order {
     /// Commits one device of the fleet as active or inactive.
     Commit { number: u64, active: bool },
     /// Asks how far the publisher is.
-    Applied,
+    State,
 }
 
 /// Answer to an order.
@@ -59,6 +59,8 @@ pub(crate) struct State {
     pub(crate) committed_at_ns: u64,
     /// The newest journal row that is visible.
     pub(crate) applied: u64,
+    /// Seconds by which signing again lags behind its pace.
+    pub(crate) behind_secs: u64,
 }
 
 /// The present time, nanoseconds since 1970: comparable between processes.
@@ -117,6 +119,7 @@ async fn serve(arguments: &RegistryArguments) -> anyhow::Result<()> {
         let state = State {
             committed_at_ns,
             applied,
+            behind_secs: publisher.signing_behind_secs(),
         };
         println!("{}", serde_json::to_string(&state)?);
     }

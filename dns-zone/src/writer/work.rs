@@ -46,6 +46,9 @@ pub struct Work {
 impl ZoneWriter {
     /// Signatures of one turn of [`ZoneWriter::work`]: some 2 ms on each of two cores.
     pub const WORK_SIGNATURES: usize = 192;
+    /// The same while changes come, which have to wait for a turn that has begun: some 2 ms of CPU
+    /// time in all.
+    pub const WORK_SIGNATURES_AMONG_CHANGES: usize = 96;
 
     /// One turn of keeping signatures fresh, as one version: names that queries wait for, then fixed
     /// names that are due, then what the hand passes until it is level with the clock or about

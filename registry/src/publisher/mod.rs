@@ -14,6 +14,7 @@ mod task;
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use iot_dns_zone::{ZoneReader, ZoneWriter};
@@ -21,6 +22,7 @@ use tokio::sync::{Notify, watch};
 
 pub use results::{PublicationResult, Results, Visible};
 
+use crate::clock::unix_now;
 use crate::store::Store;
 
 /// Handle on the publishing task.
@@ -38,6 +40,24 @@ pub(crate) struct Shared {
     pub(crate) stop: Notify,
     /// Recent results; changes with every publication.
     pub(crate) results: watch::Sender<Results>,
+    /// Seconds by which signing again lags behind its pace.
+    behind_secs: AtomicU64,
+}
+
+impl Shared {
+    /// Before anything is published beyond `applied`.
+    fn new(applied: u64, behind_secs: u64) -> Self {
+        Self {
+            journal_grew: Notify::new(),
+            stop: Notify::new(),
+            results: watch::Sender::new(Results::new(applied)),
+            behind_secs: AtomicU64::new(behind_secs),
+        }
+    }
+
+    pub(crate) fn note_behind(&self, secs: u64) {
+        self.behind_secs.store(secs, Ordering::Relaxed);
+    }
 }
 
 impl Publisher {
@@ -47,11 +67,8 @@ impl Publisher {
         store: Store,
         applied: u64,
     ) -> (Self, tokio::task::JoinHandle<()>) {
-        let shared = Arc::new(Shared {
-            journal_grew: Notify::new(),
-            stop: Notify::new(),
-            results: watch::Sender::new(Results::new(applied)),
-        });
+        let behind_secs = writer.sweep_behind(unix_now());
+        let shared = Arc::new(Shared::new(applied, behind_secs));
         let reader = writer.reader();
         let task = task::Task::new(writer, store, Arc::clone(&shared), applied);
         (Self { shared, reader }, tokio::spawn(task.run()))
@@ -70,6 +87,11 @@ impl Publisher {
     /// Newest journal row that the zone includes, together with all before it.
     pub fn applied(&self) -> u64 {
         self.shared.results.borrow().applied()
+    }
+
+    /// Seconds by which signing again lags behind its pace, as of its last turn.
+    pub fn signing_behind_secs(&self) -> u64 {
+        self.shared.behind_secs.load(Ordering::Relaxed)
     }
 
     /// What came of a recent journal row.

@@ -22,6 +22,8 @@ const ANSWER_PATIENCE: Duration = Duration::from_millis(20);
 const TRY_AGAIN_SECS: u64 = 600;
 /// Longest time without looking at clock and journal.
 const IDLE_MAX: Duration = Duration::from_secs(1);
+/// Time after a change for which more of them are expected.
+const AMONG_CHANGES: Duration = Duration::from_secs(1);
 /// Pause after a failure, so that a broken disk or database is not hammered.
 const FAILURE_PAUSE: Duration = Duration::from_millis(500);
 
@@ -44,6 +46,8 @@ pub(super) struct Task {
     recovering: bool,
     /// Whether the journal may have rows that were not read.
     look: bool,
+    /// When a change was last published.
+    changed_at: Option<Instant>,
     health: Health,
 }
 
@@ -80,6 +84,7 @@ impl Task {
             jump_cursor,
             recovering: true,
             look: true,
+            changed_at: None,
             health: Health::default(),
         }
     }
@@ -208,19 +213,32 @@ impl Task {
         let begun = Instant::now();
         loop {
             let now = unix_now();
+            let behind_secs = self.writer.sweep_behind(now);
+            self.shared.note_behind(behind_secs);
             if self.writer.next_work_at() > now {
                 self.health.look(&self.writer, now);
                 return Ok(false);
             }
-            let writer = &mut self.writer;
-            let work =
-                tokio::task::block_in_place(|| writer.work(now, ZoneWriter::WORK_SIGNATURES))?;
+            let (unit, writer) = (self.unit(), &mut self.writer);
+            let work = tokio::task::block_in_place(|| writer.work(now, unit))?;
             self.health.note(&work);
             self.health.look(&self.writer, now);
-            let lagging = self.writer.sweep_behind(now) > LAG_SECS;
+            let lagging = behind_secs > LAG_SECS;
             if !lagging || begun.elapsed() * 3 > publishing {
                 return Ok(true);
             }
+        }
+    }
+
+    /// Signatures of a unit: the next change may have to wait for it.
+    fn unit(&self) -> usize {
+        let changing = self
+            .changed_at
+            .is_some_and(|at| at.elapsed() < AMONG_CHANGES);
+        if changing {
+            ZoneWriter::WORK_SIGNATURES_AMONG_CHANGES
+        } else {
+            ZoneWriter::WORK_SIGNATURES
         }
     }
 
@@ -269,6 +287,7 @@ impl Task {
     }
 
     fn apply(&mut self, changes: &[Change], seq: u64) -> Result<Applied, ZoneError> {
+        self.changed_at = Some(Instant::now());
         let writer = &mut self.writer;
         tokio::task::block_in_place(|| writer.apply(changes, seq, unix_now()))
     }

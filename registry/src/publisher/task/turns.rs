@@ -7,10 +7,8 @@ use iot_dns_zone::{Entry, Opening, Profile, Start, StaticRecords, ZoneConfig, Zo
 use iot_identity::{Fingerprint, ZoneName};
 use sqlx::SqliteConnection;
 use tempfile::TempDir;
-use tokio::sync::{Notify, watch};
 use tracing::field::{Field, Visit};
 
-use super::super::Results;
 use super::*;
 use crate::store::{StartUp, Step};
 
@@ -118,11 +116,7 @@ impl Place {
 
     fn task(&self, writer: ZoneWriter) -> Task {
         let applied = writer.snapshot().applied();
-        let shared = Shared {
-            journal_grew: Notify::new(),
-            stop: Notify::new(),
-            results: watch::Sender::new(Results::new(applied)),
-        };
+        let shared = Shared::new(applied, 0);
         Task::new(writer, self.store.clone(), Arc::new(shared), applied)
     }
 
