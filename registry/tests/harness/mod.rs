@@ -292,6 +292,7 @@ pub fn program() -> Command {
 }
 
 /// Standard output of a command that must have succeeded.
+#[track_caller]
 pub fn succeed(output: &Output) -> String {
     assert!(
         output.status.success(),

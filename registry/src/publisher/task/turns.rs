@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use iot_dns_zone::{Entry, Opening, Profile, Start, StaticRecords, ZoneConfig, ZoneKeys};
-use iot_identity::{Fingerprint, ZoneName};
+use iot_dns_zone::{Ceiling, Entry, Opening, Profile, Start, StaticRecords, ZoneConfig, ZoneKeys};
+use iot_identity::{Fingerprint, Publication, ZoneName};
 use sqlx::SqliteConnection;
 use tempfile::TempDir;
 use tracing::field::{Field, Visit};
