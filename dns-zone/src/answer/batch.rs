@@ -4,7 +4,7 @@ use super::admit::{Refusal, admit, admit_on_stream};
 use super::resolve::{Request, Unanswerable};
 use super::{Answering, Disposition, Patience, Transport};
 use crate::denial::{Chain, Name};
-use crate::position::Position;
+use crate::position::{Key, Position};
 use crate::query::Query;
 use crate::response::{ExtendedError, Response, ResponseCode};
 use crate::snapshot::Snapshot;
@@ -119,9 +119,7 @@ impl Batch<'_> {
                 }
             }
         }
-        for pending in pending.iter_mut().flatten() {
-            self.locate(&mut pending.step);
-        }
+        self.locate(&mut pending);
         for pending in pending.iter_mut().flatten() {
             self.search(&mut pending.step);
         }
@@ -154,29 +152,34 @@ impl Batch<'_> {
         Some(Pending { query, step })
     }
 
-    /// Walks the index and calls for the head of the block.
+    /// Walks the index and calls for the heads of the blocks.
     #[inline]
-    fn locate(&self, step: &mut Step) {
-        let Step::Find {
-            apex,
-            position,
-            found,
-        } = step
-        else {
-            return;
-        };
-        // No device sorts before the apex.
-        if *apex == 0 {
-            return;
-        }
+    fn locate<const N: usize>(&self, pending: &mut [Option<Pending<'_>>; N]) {
         let tree = &self.chain.tree;
-        *found = tree.locate(&position.key).map(|page| match page {
-            None => Found::Before,
-            Some(page) => {
-                tree.prefetch_head(page);
-                Found::In(page)
-            }
+        let keys: [Option<&Key>; N] = std::array::from_fn(|at| match &pending[at] {
+            Some(Pending {
+                step: Step::Find { apex, position, .. },
+                ..
+            }) => (*apex != 0).then_some(&position.key), // no device sorts before the apex
+            _ => None,
         });
+        let located = tree.locate_all(&keys);
+        for (pending, located) in pending.iter_mut().zip(located) {
+            let Some(Pending {
+                step: Step::Find { found, .. },
+                ..
+            }) = pending
+            else {
+                continue;
+            };
+            *found = located.map(|page| match page {
+                None => Found::Before,
+                Some(page) => {
+                    tree.prefetch_head(page);
+                    Found::In(page)
+                }
+            });
+        }
     }
 
     /// Searches the block and calls for the record.

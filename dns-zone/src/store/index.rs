@@ -94,6 +94,14 @@ impl<'a> IndexView<'a> {
     /// The last child whose first key is at or before this one.
     #[inline]
     pub(crate) fn floor(&self, key: &Key) -> Option<usize> {
+        let mut search = self.search(key);
+        while search.step() {}
+        search.finish(key)
+    }
+
+    /// Begins to look for the last child whose first key is at or before this one.
+    #[inline]
+    pub(crate) fn search(&self, key: &Key) -> Search<'a> {
         // What is beyond the prefix in its field is zero.
         let mask = mask_of_leading(self.prefix.min(LEADING_OCTETS));
         let mut order = (leading_word(key, 0) & mask).cmp(&leading_word(self.page, PREFIX_AT));
@@ -101,34 +109,17 @@ impl<'a> IndexView<'a> {
             let last = self.page[PREFIX_AT + LEADING_OCTETS];
             order = order.then(key[LEADING_OCTETS].cmp(&last));
         }
-        match order {
-            Ordering::Less => None,
-            Ordering::Greater => Some(self.count - 1),
-            Ordering::Equal => self.suffixes_up_to(&key[self.prefix..]).checked_sub(1),
+        let (low, length) = match order {
+            Ordering::Less => (0, 0),
+            Ordering::Greater => (self.count, 0),
+            Ordering::Equal => (0, self.count),
+        };
+        Search {
+            index: *self,
+            wanted: word_of(&key[self.prefix..]),
+            low,
+            length,
         }
-    }
-
-    /// How many entries are at or before this suffix: binary search without a branch on the first
-    /// eight octets as one number, and on the whole suffix among those where they tie.
-    #[inline]
-    fn suffixes_up_to(&self, suffix: &[u8]) -> usize {
-        let wanted = word_of(suffix);
-        let mut low = 0_usize;
-        let mut length = self.count;
-        // `low + length` never exceeds the count, so nothing wraps; checks would cost as much as
-        // the search.
-        while length > 1 {
-            let half = length / 2;
-            let middle = low.wrapping_add(half);
-            let is_below = self.word(middle.wrapping_sub(1)) < wanted;
-            low = if is_below { middle } else { low };
-            length = length.wrapping_sub(half);
-        }
-        low = low.wrapping_add(usize::from(self.word(low) < wanted));
-        if low < self.count && self.word(low) == wanted {
-            return self.tied_up_to(low, wanted, suffix);
-        }
-        low
     }
 
     /// How many entries are at or before a suffix, the first of those that tie with it being `low`.
@@ -169,6 +160,60 @@ impl<'a> IndexView<'a> {
         let octets = self.suffix_octets();
         let start = ENTRIES_AT + at * octets;
         &self.page[start..start + octets]
+    }
+}
+
+/// A binary search without a branch, on the first eight octets of the suffixes as one number. It goes
+/// step by step, so that those of a whole batch can go on while each waits for memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Search<'a> {
+    index: IndexView<'a>,
+    wanted: u64,
+    /// So many entries are below for certain.
+    low: usize,
+    /// So many after them are not known yet; 0 when the common prefix decided.
+    length: usize,
+}
+
+impl Search<'_> {
+    /// Halves what is not known; false when only one entry is left.
+    #[inline]
+    pub(crate) fn step(&mut self) -> bool {
+        if self.length <= 1 {
+            return false;
+        }
+        // `low + length` never exceeds the count, so nothing wraps; checks would cost as much as
+        // the search.
+        let half = self.length / 2;
+        let middle = self.low.wrapping_add(half);
+        let is_below = self.index.word(middle.wrapping_sub(1)) < self.wanted;
+        self.low = if is_below { middle } else { self.low };
+        self.length = self.length.wrapping_sub(half);
+        true
+    }
+
+    /// The child, after the last step; none when the key is before the first.
+    #[inline]
+    pub(crate) fn finish(self, key: &Key) -> Option<usize> {
+        let Self {
+            index, wanted, low, ..
+        } = self;
+        if self.length == 0 {
+            return low.checked_sub(1);
+        }
+        let low = low.wrapping_add(usize::from(index.word(low) < wanted));
+        if low < index.count && index.word(low) == wanted {
+            return index
+                .tied_up_to(low, wanted, &key[index.prefix..])
+                .checked_sub(1);
+        }
+        low.checked_sub(1)
+    }
+
+    /// The page that was searched.
+    #[inline]
+    pub(crate) fn index(&self) -> IndexView<'_> {
+        self.index
     }
 }
 

@@ -9,7 +9,7 @@
 mod tests;
 
 use super::block::{BlockView, RECORDS_AT};
-use super::index::IndexView;
+use super::index::{IndexView, Search};
 use super::mapping::Mapping;
 use super::page::{Damaged, KEY_OCTETS, Key, PageNo};
 use super::record::{RECORD_OCTETS, RecordView};
@@ -52,6 +52,9 @@ pub(crate) struct Cursor {
     pub(crate) page: PageNo,
     pub(crate) slot: u8,
 }
+
+/// The block for a key, as [`Tree::locate`] gives it.
+pub(crate) type Located = Result<Option<PageNo>, Damaged>;
 
 impl Cursor {
     fn new(page: PageNo, slot: usize) -> Self {
@@ -107,6 +110,70 @@ impl<'a> Tree<'a> {
             level -= 1;
         }
         Ok(Some(page))
+    }
+
+    /// [`Tree::locate`] for many keys at once; nothing is looked for where there is no key. Below the
+    /// topmost page, which is always at hand, the searches of a level take their steps together: the
+    /// memory that they wait for is fetched at the same time.
+    #[inline]
+    pub(crate) fn locate_all<const N: usize>(&self, keys: &[Option<&Key>; N]) -> [Located; N] {
+        let levels = self.root.levels;
+        let mut located: [Located; N] = [Ok(None); N];
+        if self.root.page == 0 || levels == 0 {
+            for (located, key) in located.iter_mut().zip(keys) {
+                *located = key.map_or(Ok(None), |key| self.locate(key));
+            }
+            return located;
+        }
+        for (located, key) in located.iter_mut().zip(keys) {
+            let Some(key) = key else { continue };
+            *located = self.index(self.root.page, levels).map(|index| {
+                let child = index.floor(key).map(|at| index.child(at));
+                if let Some(page) = child {
+                    self.mapping.prefetch(page, 0);
+                }
+                child
+            });
+        }
+        for level in (1..levels).rev() {
+            self.descend(level, keys, &mut located);
+        }
+        located
+    }
+
+    /// From the index pages of a level to their children.
+    #[inline]
+    fn descend<const N: usize>(
+        &self,
+        level: u8,
+        keys: &[Option<&Key>; N],
+        located: &mut [Located; N],
+    ) {
+        let mut searches: [Option<Search<'_>>; N] = [const { None }; N];
+        for ((search, key), located) in searches.iter_mut().zip(keys).zip(located.iter_mut()) {
+            if let (Some(key), Ok(Some(page))) = (key, *located) {
+                match self.index(page, level) {
+                    Ok(index) => *search = Some(index.search(key)),
+                    Err(damaged) => *located = Err(damaged),
+                }
+            }
+        }
+        let mut goes_on = true;
+        while goes_on {
+            goes_on = false;
+            for search in searches.iter_mut().flatten() {
+                goes_on |= search.step();
+            }
+        }
+        for ((search, key), located) in searches.iter().zip(keys).zip(located) {
+            if let (Some(search), Some(key)) = (search, key) {
+                let child = search.finish(key).map(|at| search.index().child(at));
+                if let Some(page) = child {
+                    self.mapping.prefetch(page, 0);
+                }
+                *located = Ok(child);
+            }
+        }
     }
 
     /// The last record at or before the key; `None` when it is before the first.

@@ -57,6 +57,62 @@ fn halves_of_a_lookup_agree_with_the_whole() {
     }
 }
 
+/// Keys of a batch: some in the tree, some between, one before all, and places without a key.
+fn batch(numbers: &mut Numbers, issuers: u64) -> [Option<Key>; 32] {
+    std::array::from_fn(|at| match at {
+        0 => Some([0; 18]),
+        1 => Some([0xFF; 18]),
+        at if at % 7 == 0 => None,
+        _ => Some(numbers.key(issuers)),
+    })
+}
+
+#[test]
+fn many_keys_are_located_as_each_alone() {
+    let mut numbers = Numbers(7);
+    for (records, issuers) in [(0, 1), (10, 1), (5_000, 3), (40_000, 1), (40_000, 1000)] {
+        let model = model(&mut numbers, records, issuers);
+        let file = TestFile::load(model.clone().into_iter());
+        let tree = file.tree();
+        for _ in 0..50 {
+            let keys = batch(&mut numbers, issuers);
+            let located = tree.locate_all(&keys.each_ref().map(Option::as_ref));
+            for (key, located) in keys.iter().zip(located) {
+                let alone = key.as_ref().map_or(Ok(None), |key| tree.locate(key));
+                assert_eq!(located, alone);
+            }
+        }
+    }
+}
+
+#[test]
+fn damage_under_one_key_of_many_is_only_that_key_s() {
+    let mut numbers = Numbers(8);
+    let model = model(&mut numbers, 40_000, 1000);
+    let mut file = TestFile::load(model.into_iter());
+    let root = file.tree().root().clone();
+    assert!(root.levels >= 2, "there is a level below the topmost page");
+    let damaged = file
+        .tree()
+        .index(root.page, root.levels)
+        .expect("whole")
+        .child(0);
+    file.flip(damaged, 12_345);
+    file.mapping = Mapping::new(&file.file, file.free.file_pages()).expect("mapped");
+    let tree = file.tree();
+    let mut met = 0;
+    for _ in 0..50 {
+        let keys = batch(&mut numbers, 1000);
+        let located = tree.locate_all(&keys.each_ref().map(Option::as_ref));
+        for (key, located) in keys.iter().zip(located) {
+            let alone = key.as_ref().map_or(Ok(None), |key| tree.locate(key));
+            assert_eq!(located, alone);
+            met += usize::from(located == Err(Damaged { page: damaged }));
+        }
+    }
+    assert!(met > 0);
+}
+
 #[test]
 fn cursor_of_no_record_is_damage_and_not_a_record() {
     let file = TestFile::load([([5; 18], record(1))].into_iter());
