@@ -58,6 +58,8 @@ pub(crate) fn digest(key: &PublicKey, message: &[u8]) -> [u8; SIGNATURE_OCTETS] 
 
 #[cfg(test)]
 mod tests {
+    use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+
     use super::*;
     use crate::key::ZoneKeys;
     use crate::rrsig::verifies;
@@ -71,6 +73,15 @@ mod tests {
         assert!(!verifies(&public.zsk, b"massage", &octets));
         assert!(!verifies(&public.ksk, b"message", &octets));
         assert_ne!(keys.ksk_tag(), keys.zsk_tag());
+    }
+
+    #[test]
+    fn a_validator_refuses_keys_of_digests() {
+        let keys = ZoneKeys::digesting();
+        let octets = keys.sign(Role::Zsk, b"message").unwrap();
+        let point = keys.public().zsk.point();
+        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point);
+        assert!(key.verify(b"message", &octets).is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The publisher turn by turn, over a journal that was written before.
 
 use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use iot_dns_zone::{Ceiling, Entry, Opening, Profile, Start, StaticRecords, ZoneConfig, ZoneKeys};
@@ -340,4 +341,24 @@ async fn a_backlog_does_not_starve_signing_again() {
         );
         behind_secs = now_secs;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn units_are_small_while_changes_come_and_the_lag_is_told() {
+    let mut place = Place::new(vec![(10_001, ACTIVE)]).await;
+    place.secs_ago = 3_000;
+    let mut task = place.first(1..1_001);
+    assert_eq!(task.unit(), ZoneWriter::WORK_SIGNATURES);
+    let signed = task.writer.snapshot().serial();
+    turn(&mut task).await;
+    assert_eq!(said(&task, 10_001), active(10_001));
+    assert!(task.writer.snapshot().serial() > signed + 1, "it signs too");
+    assert_eq!(task.unit(), ZoneWriter::WORK_SIGNATURES_AMONG_CHANGES);
+    let told = |task: &Task| task.shared.behind_secs.load(Ordering::Relaxed);
+    assert!(told(&task) > 60, "{}", told(&task));
+    while told(&task) > 0 {
+        turn(&mut task).await;
+    }
+    task.changed_at = task.changed_at.and_then(|at| at.checked_sub(AMONG_CHANGES));
+    assert_eq!(task.unit(), ZoneWriter::WORK_SIGNATURES);
 }
