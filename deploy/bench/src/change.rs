@@ -169,7 +169,7 @@ struct Served {
 fn serve(population: Population, backlog: u64) -> anyhow::Result<Served> {
     let directory = tempfile::tempdir()?;
     let at = Ports::free()?.dns;
-    let secs_ago = secs_before_half_interval(population.devices, PROFILE);
+    let secs_ago = secs_before_half_interval(population.devices, PROFILE)?;
     let mut arguments = vec![
         "serve-registry".to_owned(),
         format!("--dns={at}"),

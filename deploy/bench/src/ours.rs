@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use iot_dns_zone::Profile;
 
 use crate::fleet::ZoneArguments;
+use crate::machine;
 use crate::peers::{Ports, Scratch, wait_until_it_answers};
 use crate::population::Population;
 use crate::processes::{Conversation, SERVER_CORE};
@@ -14,8 +15,14 @@ use crate::zone_cache::Signed;
 use crate::zone_server::{Order, State};
 use crate::zone_signer::Signed as Signing;
 
-/// Fewer than this machine signs.
-const DEVICES_SIGNED_PER_SEC: u64 = 25_000;
+/// CPU time of signing a fleet against bare signatures, at most; `sign` measures it.
+const SIGNING_VS_BARE: f64 = 1.4;
+/// Signatures of a device.
+const SIGNATURES: f64 = 3.0;
+/// Bare signatures from which the time of signing is estimated.
+const BARE: u32 = 2_000;
+/// Time for everything else.
+const SPARE_SECS: u64 = 20;
 
 /// Our server.
 pub(crate) struct Ours {
@@ -43,9 +50,11 @@ pub(crate) struct Service<'a> {
 
 /// How long ago a fleet has to be signed so that it is not yet half an interval old when the signing
 /// of today is done, and soon afterwards: from then on re-signing is in its stride.
-pub(crate) fn secs_before_half_interval(devices: u64, profile: Profile) -> u64 {
-    let signing_secs = 20 + devices / DEVICES_SIGNED_PER_SEC;
-    (u64::from(profile.resign_after_secs()) / 2).saturating_sub(signing_secs)
+pub(crate) fn secs_before_half_interval(devices: u64, profile: Profile) -> anyhow::Result<u64> {
+    let of_device = SIGNATURES * SIGNING_VS_BARE * machine::bare_signature_secs(BARE)?;
+    let cores = std::thread::available_parallelism()?.get() as f64;
+    let signing_secs = SPARE_SECS + (devices as f64 * of_device / cores) as u64;
+    Ok((u64::from(profile.resign_after_secs()) / 2).saturating_sub(signing_secs))
 }
 
 /// Signs a fleet on all cores, in a process of its own.

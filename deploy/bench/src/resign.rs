@@ -17,6 +17,9 @@ const ALL_CORES: &str = "0-63";
 /// Time for the hand to be in its stride, and not to come to the end of the lap.
 const MARGIN_SECS: u64 = 10;
 
+/// Signatures of which the bare cost is the mean.
+const BARE: u32 = 20_000;
+
 /// How much of everything.
 struct Scale {
     sizes: &'static [(&'static str, u64)],
@@ -55,7 +58,7 @@ fn watch(word: &str, devices: u64, watched: Duration, quick: bool) -> anyhow::Re
     // Names are renewed in their turn once they are half an interval old, so the second half of the
     // first lap is what every later lap is like.
     let interval_secs = u64::from(profile.resign_after_secs());
-    let secs_ago = secs_before_half_interval(devices, profile);
+    let secs_ago = secs_before_half_interval(devices, profile)?;
     let signed_at = unix_now() - secs_ago;
     sign(directory.path(), population, profile, secs_ago, None)?;
     let service = Service {
@@ -79,7 +82,7 @@ fn watch(word: &str, devices: u64, watched: Duration, quick: bool) -> anyhow::Re
     );
     let process = &ours.conversation.process;
     let (cpu_us, written) = (process.cpu_us(), machine::written_octets(directory.path())?);
-    let (before, begin) = (ours.order(&Order::State)?, Instant::now());
+    let (before, begin) = (ours.order(&Order::Watch)?, Instant::now());
     std::thread::sleep(watched);
     let (after, elapsed) = (ours.order(&Order::State)?, begin.elapsed().as_secs_f64());
     let process = &ours.conversation.process;
@@ -97,11 +100,18 @@ fn watch(word: &str, devices: u64, watched: Duration, quick: bool) -> anyhow::Re
     // A device has three signatures: what was written for one interval of its own.
     let of_device = written / (resigned / 3.0);
     let share = cpu_us / 1e6 / elapsed;
+    let bare_us = machine::bare_signature_secs(BARE)? * 1e6;
     let mut figures = vec![
         Figure::new(
             format!("resign_{word}_core_share"),
             share,
             "cores",
+            said.clone(),
+        ),
+        Figure::new(
+            format!("resign_{word}_cpu_vs_bare"),
+            cpu_us / (resigned * bare_us),
+            "ratio",
             said.clone(),
         ),
         Figure::new(

@@ -63,6 +63,8 @@ pub(crate) enum Order {
     Read,
     /// Only says how things are.
     State,
+    /// Says how things are, and counts minutes from now on.
+    Watch,
 }
 
 /// How things are, after an order.
@@ -75,7 +77,8 @@ pub(crate) struct State {
     pub(crate) redo_octets: u64,
     /// Signatures made by re-signing since the start.
     pub(crate) resigned: u64,
-    /// Signatures that re-signing made in its busiest minute, and in the mean of its full minutes.
+    /// Signatures that re-signing made in its busiest minute, and in the mean of its full minutes,
+    /// since the start or [`Order::Watch`].
     pub(crate) busiest_minute: u64,
     pub(crate) mean_minute: f64,
     /// Seconds by which re-signing lags behind its pace.
@@ -239,6 +242,10 @@ impl Keeper {
             Order::Grow { count } => self.grow(*count, resign),
             Order::Read => self.read(),
             Order::State => Ok(()),
+            Order::Watch => {
+                self.minutes.clear();
+                Ok(())
+            }
         }
     }
 
