@@ -38,6 +38,9 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Longest wait for a change to become visible.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Bare signatures whose mean a rate is held against.
+const BARE: u32 = 20_000;
+
 /// How much of everything.
 struct Scale {
     devices: u64,
@@ -108,10 +111,11 @@ pub(crate) fn measure(run: &crate::Scale) -> anyhow::Result<Vec<Figure>> {
         ));
     }
     if run.has("sustained") {
-        figures.push(sustained(&scale)?);
+        figures.extend(sustained(&scale)?);
     }
     if run.has("peers") {
         figures.extend(beside(&scale)?);
+        figures.extend(against_bind(&figures));
     }
     figures.extend(machine::floors()?);
     Ok(figures)
@@ -153,6 +157,21 @@ fn beside(scale: &Scale) -> anyhow::Result<Vec<Figure>> {
         }
     }
     Ok(figures)
+}
+
+/// Changes a second against BIND's, where both were measured.
+fn against_bind(figures: &[Figure]) -> Option<Figure> {
+    let of = |id: &str| figures.iter().find(|figure| figure.id == id);
+    let (ours, bind) = (
+        of("change_sustained_per_sec")?,
+        of("change_sustained_per_sec_bind")?,
+    );
+    let ratio = ours.value / bind.value;
+    let figure = Figure::new("change_sustained_vs_bind", ratio, "ratio", &ours.scale);
+    Some(match &bind.peer {
+        Some(peer) => figure.beside(peer),
+        None => figure,
+    })
 }
 
 /// The product's process around a fleet.
@@ -280,8 +299,9 @@ impl Load {
     }
 }
 
-/// New devices a second, from journal rows that are committed already.
-fn sustained(scale: &Scale) -> anyhow::Result<Figure> {
+/// New devices a second, from journal rows that are committed already; and in the time of a bare
+/// signature.
+fn sustained(scale: &Scale) -> anyhow::Result<[Figure; 2]> {
     let population = Population {
         ids: Ids::Random,
         devices: scale.devices,
@@ -306,5 +326,15 @@ fn sustained(scale: &Scale) -> anyhow::Result<Figure> {
         in_words(scale.devices),
         (end - begin).as_secs()
     );
-    Ok(Figure::new("change_sustained_per_sec", rate, "1/s", said))
+    let bare = machine::bare_signature_secs(BARE)?;
+    Ok([
+        Figure::new("change_sustained_per_sec", rate, "1/s", &said),
+        Figure::new(
+            "change_sustained_per_bare_signature",
+            rate * bare,
+            "ratio",
+            said,
+        )
+        .beside("ring"),
+    ])
 }
