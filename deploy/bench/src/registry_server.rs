@@ -14,14 +14,16 @@ use iot_identity::Slot;
 use iot_registry::publisher::Publisher;
 use iot_registry::store::{RaiseCeiling, StartUp, Step, Store, StoreError};
 use serde::{Deserialize, Serialize};
-use sqlx::SqliteConnection;
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use crate::fleet::ZoneArguments;
 use crate::population::Population;
 use crate::zone;
 
 /// Journal rows of one transaction while a backlog is written.
-const ROWS_OF_A_TRANSACTION: u64 = 20_000;
+const ROWS_OF_A_TRANSACTION: u64 = 200_000;
+/// Rows in one statement: seven values a row stay below what SQLite takes.
+const ROWS_OF_A_STATEMENT: usize = 1000;
 /// Longest wait for a change to become visible.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -201,29 +203,30 @@ impl Step for Append {
         let mut seq: i64 = sqlx::query_scalar("SELECT journal_head FROM registry WHERE id = 1")
             .fetch_one(&mut *connection)
             .await?;
-        for number in self.numbers {
-            seq += 1;
-            let fingerprint = Population::fingerprint(number);
-            let (kind, publication, fingerprint) = if self.active {
-                let octets = fingerprint.as_octets().to_vec();
-                ("activate", "active", Some(octets))
-            } else {
-                ("deactivate", "inactive", None)
-            };
-            sqlx::query(
+        let now = zone::unix_now() as i64;
+        for numbers in self.numbers.chunks(ROWS_OF_A_STATEMENT) {
+            let mut query = QueryBuilder::<Sqlite>::new(
                 "INSERT INTO journal
-                 (seq, device_id, slot, kind, publication, fingerprint, committed_at)
-                 VALUES (?, ?, ?, ?, ?, ?, ?)",
-            )
-            .bind(seq)
-            .bind(self.population.device(number).as_str())
-            .bind(i64::from(Slot::FIRST.get()))
-            .bind(kind)
-            .bind(publication)
-            .bind(fingerprint)
-            .bind(zone::unix_now() as i64)
-            .execute(&mut *connection)
-            .await?;
+                 (seq, device_id, slot, kind, publication, fingerprint, committed_at) ",
+            );
+            query.push_values(numbers, |mut row, number| {
+                seq += 1;
+                let fingerprint = Population::fingerprint(*number);
+                let (kind, publication, fingerprint) = if self.active {
+                    let octets = fingerprint.as_octets().to_vec();
+                    ("activate", "active", Some(octets))
+                } else {
+                    ("deactivate", "inactive", None)
+                };
+                row.push_bind(seq)
+                    .push_bind(self.population.device(*number).to_string())
+                    .push_bind(i64::from(Slot::FIRST.get()))
+                    .push_bind(kind)
+                    .push_bind(publication)
+                    .push_bind(fingerprint)
+                    .push_bind(now);
+            });
+            query.build().execute(&mut *connection).await?;
         }
         sqlx::query("UPDATE registry SET journal_head = ? WHERE id = 1")
             .bind(seq)

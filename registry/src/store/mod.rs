@@ -188,6 +188,11 @@ fn migrations() -> Migrator {
             "refused rows",
             include_str!("../../migrations/sqlite/0003_refused_rows.sql"),
         ),
+        (
+            4,
+            "holds of a backlog",
+            include_str!("../../migrations/sqlite/0004_holds_of_a_backlog.sql"),
+        ),
     ];
     let migration = |(version, description, sql)| {
         let (kind, sql) = (MigrationType::Simple, SqlStr::from_static(sql));
