@@ -10,7 +10,7 @@ use crate::config::ZoneConfig;
 use crate::error::ZoneError;
 use crate::key::PublicKeys;
 use crate::snapshot::{Shape, Snapshot};
-use crate::store::readers::ForeignReader;
+use crate::store::foreign_reader::ForeignReader;
 use crate::store::reading::last_version;
 use crate::store::{Disk, RealDisk};
 use crate::urgent::Urgent;

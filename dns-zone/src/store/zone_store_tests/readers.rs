@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::store::readers::ForeignReader;
+use crate::store::foreign_reader::ForeignReader;
 use crate::store::simulated_disk::SimulatedDisk;
 use crate::store::trial::{Content, NO_CHECKPOINTS, SMALL, Trial};
 
