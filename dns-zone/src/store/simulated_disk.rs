@@ -7,6 +7,10 @@
 //! that is made to fail behaves as on Linux: what it should have written is durable or lost, by
 //! chance, and the next sync does not try again.
 
+mod model;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
@@ -16,73 +20,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::disk::{Disk, DiskFile, RealDisk, RealFile};
 use super::power_cut::{Chance, Change, FileModel, NameChange, names_after_cut};
-
-/// Room is given back in whole pages.
-const HOLE_OCTETS: u64 = 4096;
+use model::{Faults, HOLE_OCTETS, Kind, Model, Step, pages_of, stopped};
 
 /// A directory with a model of what a power cut leaves of it.
 #[derive(Clone, Debug)]
 pub struct SimulatedDisk {
     live: Arc<RealDisk>,
     model: Arc<Mutex<Model>>,
-}
-
-#[derive(Debug)]
-struct Model {
-    files: Vec<FileModel>,
-    names: BTreeMap<String, usize>,
-    durable_names: BTreeMap<String, usize>,
-    name_changes: Vec<NameChange>,
-    faults: Faults,
-    operations: u64,
-    chance: Chance,
-}
-
-/// What shall go wrong; counters run down to the operation concerned.
-#[derive(Debug, Default)]
-struct Faults {
-    stop_at: Option<u64>,
-    stopped: bool,
-    fail_sync_at: Option<u64>,
-    fail_write_at: Option<u64>,
-    room: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Write,
-    Sync,
-    Other,
-}
-
-/// What becomes of an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Happens,
-    /// Reports an error; a write is done by half, a sync by chance.
-    Fails,
-    /// The machine stops here: the operation was asked for, and whether it happened is for the cut.
-    Stops,
-    /// The machine had stopped before.
-    Stopped,
-}
-
-impl Step {
-    /// Notes what was done to a file, unless the machine had stopped before.
-    fn note(self, file: &mut FileModel, change: Change) -> io::Result<()> {
-        if self != Self::Stopped {
-            file.changes.push(change);
-        }
-        self.result()
-    }
-
-    fn result(self) -> io::Result<()> {
-        match self {
-            Self::Happens => Ok(()),
-            Self::Fails => Err(io::Error::other("the simulated disk fails here")),
-            Self::Stops | Self::Stopped => Err(stopped()),
-        }
-    }
 }
 
 impl SimulatedDisk {
@@ -370,79 +314,3 @@ impl DiskFile for SimulatedFile {
         self.live.raw()
     }
 }
-
-impl Model {
-    /// Counts an operation and says what becomes of it.
-    fn step(&mut self, kind: Kind) -> Step {
-        if self.faults.stopped {
-            return Step::Stopped;
-        }
-        self.operations += 1;
-        if runs_out(&mut self.faults.stop_at) {
-            self.faults.stopped = true;
-            return Step::Stops;
-        }
-        let fails = match kind {
-            Kind::Write => runs_out(&mut self.faults.fail_write_at),
-            Kind::Sync => runs_out(&mut self.faults.fail_sync_at),
-            Kind::Other => false,
-        };
-        if fails { Step::Fails } else { Step::Happens }
-    }
-
-    /// Takes room for what was given back in a range.
-    fn fill_holes(&mut self, file: usize, range: Range<u64>) -> io::Result<()> {
-        let holes: Vec<u64> = self.files[file]
-            .holes
-            .range(pages_of(&range))
-            .copied()
-            .collect();
-        if let Some(room) = &mut self.faults.room {
-            let wanted = holes.len() as u64 * HOLE_OCTETS;
-            *room = room.checked_sub(wanted).ok_or(io::ErrorKind::StorageFull)?;
-        }
-        for hole in holes {
-            self.files[file].holes.remove(&hole);
-        }
-        Ok(())
-    }
-
-    /// Takes room up to the length from what is left.
-    fn take_room(&mut self, file: usize, length: u64) -> io::Result<()> {
-        let wanted = length.saturating_sub(self.files[file].room);
-        if let Some(room) = &mut self.faults.room {
-            *room = room.checked_sub(wanted).ok_or(io::ErrorKind::StorageFull)?;
-        }
-        self.files[file].room += wanted;
-        Ok(())
-    }
-}
-
-/// Pages that a range touches.
-fn pages_of(range: &Range<u64>) -> Range<u64> {
-    range.start / HOLE_OCTETS..range.end.div_ceil(HOLE_OCTETS)
-}
-
-fn runs_out(counter: &mut Option<u64>) -> bool {
-    match counter {
-        Some(left) if *left <= 1 => {
-            *counter = None;
-            true
-        }
-        Some(left) => {
-            *left -= 1;
-            false
-        }
-        None => false,
-    }
-}
-
-fn stopped() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::BrokenPipe,
-        "the simulated machine has stopped",
-    )
-}
-
-#[cfg(test)]
-mod tests;
