@@ -1,0 +1,225 @@
+//! What a commit does now and then: checkpoints begin, segments of the log are prepared, and pages
+//! are taken back and given to the file system.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::StoreError;
+use super::super::page_file::offset_of;
+use super::super::redo::RedoLimits;
+use super::super::superblock::SLOTS;
+use super::{Store, failed};
+
+/// Pages that are given back to the file system in one commit: the time of a commit is bounded.
+const GIVE_BACK_PAGES: usize = 64;
+/// A checkpoint for want of pages waits for at least this part of the log that asks for one: a
+/// reader that holds a version for long must not cause one at each commit.
+const LEAST_PART: u64 = 32;
+
+/// When the store does what.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreLimits {
+    pub(crate) redo: RedoLimits,
+    /// Octets in the redo log after a checkpoint that ask for the next one.
+    pub(crate) checkpoint_octets: u64,
+    /// Time after a checkpoint after which the next commit asks for another one.
+    pub(crate) checkpoint_after: Duration,
+    /// Free pages that are kept, and pending ones that ask for a checkpoint, in small zones; in
+    /// large ones it is a fortieth of the live pages.
+    pub(crate) free_pages: usize,
+}
+
+impl StoreLimits {
+    /// So small that a few commits turn segments, make checkpoints and drop history.
+    pub fn tiny() -> Self {
+        Self {
+            redo: RedoLimits {
+                segment_octets: 32 << 10,
+                history_octets: 96 << 10,
+                ..RedoLimits::default()
+            },
+            checkpoint_octets: 16 << 10,
+            free_pages: 8,
+            ..Self::default()
+        }
+    }
+}
+
+impl Default for StoreLimits {
+    fn default() -> Self {
+        Self {
+            redo: RedoLimits::default(),
+            checkpoint_octets: 8 << 20,
+            checkpoint_after: Duration::from_secs(60),
+            free_pages: 64,
+        }
+    }
+}
+
+/// What the store takes and does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Pages of the newest version, superblocks and fixed names included.
+    pub pages_live: u64,
+    /// Pages that may be written again and take room on the disk.
+    pub pages_free: u64,
+    /// Pages that may be written again after the next checkpoint, or when their readers are gone.
+    pub pages_pending: u64,
+    /// Pages inside the file that were given back to the file system.
+    pub pages_punched: u64,
+    /// Length of the zone file; punched pages take no room.
+    pub file_octets: u64,
+    /// Octets of the redo log, history included.
+    pub redo_octets: u64,
+    /// Checkpoints since the zone was made.
+    pub checkpoints: u64,
+    /// Version of the last durable checkpoint.
+    pub checkpointed_version: u64,
+    /// Versions that are held, the newest included.
+    pub versions_held: u64,
+}
+
+/// When things were last done that are done now and then.
+#[derive(Debug)]
+pub(in crate::store) struct Pace {
+    /// The last checkpoint whose end was noticed.
+    pub(super) noticed: u64,
+    /// Length of the log when the last checkpoint began.
+    begun_octets: u64,
+    begun_at: Instant,
+    /// The segment for which a successor was asked.
+    prepared_after: Option<u64>,
+}
+
+impl Pace {
+    pub(in crate::store) fn starting(checkpoint: u64) -> Self {
+        Self {
+            noticed: checkpoint,
+            begun_octets: 0,
+            begun_at: Instant::now(),
+            prepared_after: None,
+        }
+    }
+}
+
+impl Store {
+    /// Makes a checkpoint of the newest version and gives free pages back; returns when both are
+    /// done.
+    pub(crate) fn checkpoint(&mut self) -> Result<(), StoreError> {
+        let newest = self.version().record.zone_version;
+        loop {
+            self.is_alive()?;
+            let durable = self.checkpointer.wait().map_err(failed)?;
+            if durable.zone_version >= newest {
+                break;
+            }
+            self.begin_checkpoint();
+        }
+        self.reclaim()?;
+        self.give_back(usize::MAX)
+            .map_err(|error| self.fail("giving pages back", &error))
+    }
+
+    /// What the store takes and does.
+    pub(crate) fn figures(&self) -> Figures {
+        let durable = self.checkpointer.durable().ok();
+        Figures {
+            pages_live: self.pages_live(),
+            pages_free: self.free.reusable() as u64
+                + u64::from(self.file.pages().saturating_sub(self.free.file_pages())),
+            pages_pending: self.free.pending() as u64,
+            pages_punched: self.free.punched() as u64,
+            file_octets: offset_of(self.file.pages()),
+            redo_octets: self.redo.octets(),
+            checkpoints: durable.map_or(self.pace.noticed, |durable| durable.checkpoint),
+            checkpointed_version: durable.map_or(0, |durable| durable.zone_version),
+            versions_held: self.versions.len() as u64,
+        }
+    }
+
+    fn pages_live(&self) -> u64 {
+        self.version().root.pages_live + SLOTS + self.fixed_pages.len() as u64
+    }
+
+    /// Takes back the pages that nobody can reach any more.
+    pub(super) fn reclaim(&mut self) -> Result<(), StoreError> {
+        while self.versions.len() > 1 && Arc::get_mut(&mut self.versions[0]).is_some() {
+            self.versions.pop_front();
+        }
+        let oldest = self.versions[0].record.zone_version;
+        let foreign = self
+            .readers
+            .oldest_held(&self.identity.store_id)
+            .map_err(StoreError::io("reading the table of readers"))?;
+        // Asked for after the versions: a checkpoint lets its version go when it is durable.
+        let durable = self.checkpointer.durable().map_err(failed)?;
+        let oldest = foreign.map_or(oldest, |foreign| foreign.min(oldest));
+        self.free.reclaim(oldest, durable.zone_version);
+        Ok(())
+    }
+
+    /// After a commit: what is done now and then.
+    pub(super) fn care(&mut self) -> io::Result<()> {
+        let Ok(durable) = self.checkpointer.durable() else {
+            return Ok(()); // the next commit says so
+        };
+        if durable.checkpoint > self.pace.noticed {
+            self.pace.noticed = durable.checkpoint;
+            let now = self.version().record.last_signed_at;
+            self.redo.retire(durable.redo, now)?;
+        }
+        self.give_back(GIVE_BACK_PAGES)?;
+        self.prepare_segment();
+        if self.is_checkpoint_due() && !self.checkpointer.is_running() {
+            self.begin_checkpoint();
+        }
+        Ok(())
+    }
+
+    fn prepare_segment(&mut self) {
+        let segment = self.redo.position().segment;
+        if self.redo.is_half_full() && self.pace.prepared_after != Some(segment) {
+            self.pace.prepared_after = Some(segment);
+            self.checkpointer
+                .prepare_segment(self.redo.limits().segment_octets);
+        }
+    }
+
+    fn is_checkpoint_due(&self) -> bool {
+        let octets = self.redo.appended().saturating_sub(self.pace.begun_octets);
+        let wanted = self.limits.checkpoint_octets;
+        let is_short_of_pages = self.free.pending() > self.pages_kept();
+        octets > wanted
+            || (is_short_of_pages && octets > wanted / LEAST_PART)
+            || self.pace.begun_at.elapsed() > self.limits.checkpoint_after
+    }
+
+    fn begin_checkpoint(&mut self) {
+        if let Ok(durable) = self.checkpointer.durable() {
+            self.pace.noticed = self.pace.noticed.max(durable.checkpoint);
+        }
+        self.pace.begun_octets = self.redo.appended();
+        self.pace.begun_at = Instant::now();
+        self.checkpointer
+            .begin(self.superblock(), Arc::clone(self.version()));
+    }
+
+    fn pages_kept(&self) -> usize {
+        let fortieth = usize::try_from(self.pages_live() / 40).unwrap_or(usize::MAX);
+        fortieth.max(self.limits.free_pages)
+    }
+
+    /// Gives free pages beyond those that are kept back to the file system, at most so many.
+    fn give_back(&mut self, most: usize) -> io::Result<()> {
+        let keep = self.pages_kept();
+        if let Some(pages) = self.free.cut_tail(keep) {
+            self.file.cut(pages)?;
+        }
+        let left = self.free.reusable().saturating_sub(most);
+        for range in self.free.surplus(keep.max(left)) {
+            self.file.punch(&range)?;
+        }
+        Ok(())
+    }
+}
