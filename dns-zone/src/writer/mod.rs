@@ -7,6 +7,7 @@
 mod apply;
 mod build;
 mod chunks;
+mod due;
 mod freshness;
 mod open;
 #[cfg(test)]
