@@ -6,8 +6,8 @@ use ring::digest;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
+use super::audit::write_audit_text;
 use super::rows::{optional_unix, sql_time, unix};
-use super::transition::write_audit_text;
 use super::{Origin, Step, StoreError};
 
 /// An account as the database has it.

@@ -9,8 +9,8 @@ use iot_identity::{DeviceId, Slot};
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use thiserror::Error;
 
+use super::audit::write_audit_text;
 use super::rows::{self, sql_time, unix};
-use super::transition::write_audit_text;
 use super::{Origin, Step, StoreError, accounts};
 use crate::load::LoadedCredential;
 

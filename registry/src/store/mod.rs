@@ -4,15 +4,18 @@
 //! - `writer`: one task that commits what has queued up as one transaction.
 //! - `registration`, `transition`, `publication`, `accounts`, `start`: the steps of such a
 //!   transaction, one file for each part of the write order.
+//! - `audit`, `replay`: what is kept of each request.
 //! - `rows`: rows to values.
 
 mod accounts;
+mod audit;
 mod integrity;
 mod load;
 mod projection;
 mod publication;
 mod reading;
 mod registration;
+mod replay;
 mod rows;
 mod start;
 mod transition;

@@ -8,8 +8,10 @@ use async_trait::async_trait;
 use iot_identity::{DeviceId, Slot};
 use sqlx::{Row, SqliteConnection};
 
+use super::audit::write_audit;
+use super::replay::{Replay, remember, replay_of};
 use super::rows::{self, corrupt, sql_time};
-use super::transition::{Replay, insert_journal, replay_of, write_audit};
+use super::transition::insert_journal;
 use super::{Origin, Step, StoreError, accounts};
 use crate::ca::{Issued, SERIAL_OCTETS};
 use crate::lifecycle::{self, Credential, Device, Refusal};
@@ -191,7 +193,7 @@ impl Step for Complete {
             self.now,
         )
         .await?;
-        super::transition::remember(
+        remember(
             connection,
             &self.origin,
             self.device_id,

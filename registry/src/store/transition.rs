@@ -2,14 +2,14 @@
 
 use async_trait::async_trait;
 use iot_identity::{DeviceId, Slot};
-use sqlx::{Row, SqliteConnection};
+use sqlx::SqliteConnection;
 
+use super::audit::write_audit;
+use super::replay::{Replay, forget_replays, remember, replay_of};
 use super::rows::{self, corrupt, publication_columns, sql_time};
 use super::{Origin, Step, StoreError, accounts};
 use crate::lifecycle::{self, Actor, Credential, Device, Facts, Refusal, Transition};
 
-/// How long a retry is answered with the first result.
-const REPLAY_SECS: u64 = 7 * 24 * 3600;
 /// Credentials that one expiry step withdraws at most.
 const EXPIRE_MAX: i64 = 500;
 
@@ -166,10 +166,7 @@ impl Step for Expire {
     type Output = usize;
 
     async fn run(self, connection: &mut SqliteConnection) -> Result<usize, StoreError> {
-        sqlx::query("DELETE FROM idempotency WHERE created_at <= ?")
-            .bind(sql_time(self.now.saturating_sub(REPLAY_SECS)))
-            .execute(&mut *connection)
-            .await?;
+        forget_replays(connection, self.now).await?;
         let expired = sqlx::query(
             "SELECT device_id, slot FROM credential
              WHERE withdrawn IS NULL AND not_after < ? ORDER BY not_after LIMIT ?",
@@ -248,159 +245,4 @@ pub(super) async fn insert_journal(
         .execute(connection)
         .await?;
     u64::try_from(seq).map_err(corrupt)
-}
-
-/// An earlier request with the same account and client transaction id.
-pub(super) enum Replay {
-    /// With the same content.
-    Same {
-        /// Its first journal row.
-        first_seq: u64,
-        /// Its last journal row.
-        last_seq: u64,
-    },
-    /// With the same content, and its certificate is being signed.
-    InProgress,
-    /// With other content.
-    OtherContent,
-}
-
-pub(super) async fn replay_of(
-    connection: &mut SqliteConnection,
-    origin: &Origin,
-    now: u64,
-) -> Result<Option<Replay>, StoreError> {
-    let Some(client_transaction_id) = &origin.client_transaction_id else {
-        return Ok(None);
-    };
-    let row = sqlx::query(
-        "SELECT request_digest, first_seq, last_seq FROM idempotency
-         WHERE account = ? AND client_transaction_id = ? AND created_at > ?",
-    )
-    .bind(&origin.account)
-    .bind(client_transaction_id)
-    .bind(sql_time(now.saturating_sub(REPLAY_SECS)))
-    .fetch_optional(&mut *connection)
-    .await?;
-    let Some(row) = row else {
-        return intent_of(connection, origin, client_transaction_id).await;
-    };
-    if row.try_get::<&[u8], _>("request_digest")? != origin.digest {
-        return Ok(Some(Replay::OtherContent));
-    }
-    Ok(Some(Replay::Same {
-        first_seq: rows::unix(&row, "first_seq")?,
-        last_seq: rows::unix(&row, "last_seq")?,
-    }))
-}
-
-/// A registration under the same client transaction id that has an intent and no certificate yet.
-async fn intent_of(
-    connection: &mut SqliteConnection,
-    origin: &Origin,
-    client_transaction_id: &str,
-) -> Result<Option<Replay>, StoreError> {
-    let digest: Option<Vec<u8>> = sqlx::query_scalar(
-        "SELECT request_digest FROM intent WHERE account = ? AND client_transaction_id = ?",
-    )
-    .bind(&origin.account)
-    .bind(client_transaction_id)
-    .fetch_optional(connection)
-    .await?;
-    Ok(digest.map(|digest| {
-        if digest == origin.digest {
-            Replay::InProgress
-        } else {
-            Replay::OtherContent
-        }
-    }))
-}
-
-/// Keeps the result of a request for its retries.
-pub(super) async fn remember(
-    connection: &mut SqliteConnection,
-    origin: &Origin,
-    device_id: DeviceId,
-    (first_seq, last_seq): (u64, u64),
-    now: u64,
-) -> Result<(), StoreError> {
-    let Some(client_transaction_id) = &origin.client_transaction_id else {
-        return Ok(());
-    };
-    sqlx::query(
-        "INSERT INTO idempotency (account, client_transaction_id, request_digest, device_id,
-                                  first_seq, last_seq, created_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (account, client_transaction_id) DO UPDATE SET
-             request_digest = excluded.request_digest, device_id = excluded.device_id,
-             first_seq = excluded.first_seq, last_seq = excluded.last_seq,
-             created_at = excluded.created_at",
-    )
-    .bind(&origin.account)
-    .bind(client_transaction_id)
-    .bind(origin.digest.as_slice())
-    .bind(device_id.as_str())
-    .bind(sql_time(first_seq))
-    .bind(sql_time(last_seq))
-    .bind(sql_time(now))
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// One audit row for a state change of a device.
-pub(super) async fn write_audit(
-    connection: &mut SqliteConnection,
-    origin: &Origin,
-    device_id: DeviceId,
-    before: Option<&Device>,
-    after: Option<&Device>,
-    now: u64,
-) -> Result<(), StoreError> {
-    write_audit_text(
-        connection,
-        origin,
-        device_id.as_str(),
-        before.map(audit_text).as_deref(),
-        after.map(audit_text).as_deref(),
-        now,
-    )
-    .await
-}
-
-fn audit_text(device: &Device) -> String {
-    serde_json::json!({
-        "account": device.account,
-        "clientHold": device.client_hold,
-        "serverHold": device.server_hold,
-        "deleteRequestedAt": device.delete_requested_at,
-    })
-    .to_string()
-}
-
-pub(super) async fn write_audit_text(
-    connection: &mut SqliteConnection,
-    origin: &Origin,
-    object: &str,
-    before: Option<&str>,
-    after: Option<&str>,
-    now: u64,
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO audit (at, account, door, verb, object, client_transaction_id,
-                            server_transaction_id, before, after)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(sql_time(now))
-    .bind(&origin.account)
-    .bind(origin.door)
-    .bind(origin.verb)
-    .bind(object)
-    .bind(&origin.client_transaction_id)
-    .bind(&origin.server_transaction_id)
-    .bind(before)
-    .bind(after)
-    .execute(connection)
-    .await?;
-    Ok(())
 }
