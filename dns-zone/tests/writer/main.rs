@@ -2,16 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "../fixture/mod.rs"]
 mod fixture;
+mod gate;
+mod restarts;
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use fixture::{NOW, active, config, eid, entry, in_order, slot, start, zone};
-use iot_dns_zone::{
-    Ceiling, Change, Entry, Jitter, Profile, PublicKeys, Signers, Snapshot, Start, Thoroughness,
-    ZoneError, ZoneKeys, ZoneWriter, gate, plan, sign_batch,
-};
+use fixture::{NOW, active, config, eid, in_order, slot, start, zone};
+use iot_dns_zone::{Change, Entry, Profile, Snapshot, Start, ZoneError, ZoneKeys, ZoneWriter};
 use iot_identity::Publication;
 
 fn change(number: u64, publication: Publication) -> Change {
@@ -132,51 +129,6 @@ fn withdrawal_reports_the_last_expiration_ever_released() {
 }
 
 #[test]
-fn an_earlier_start_bounds_what_may_still_be_believed() {
-    let released_until = NOW as u32 + 4000;
-    let known = NOW as u32 + 100;
-    let mut start = start(Profile::Standard, NOW);
-    start.released_until = released_until;
-    let mut inactive = entry(eid(1), 1, Publication::Inactive);
-    inactive.released_until = Some(known);
-    let unknown = entry(eid(2), 1, Publication::Inactive);
-    let mut gone = entry(eid(3), 1, Publication::Absent);
-    gone.released_until = Some(known);
-    let dir = tempfile::tempdir().unwrap();
-    let mut writer = rebuild(&dir, vec![inactive, unknown, gone], start, NOW).unwrap();
-    let batch = [1, 2, 3, 4].map(|number| change(number, Publication::Absent));
-    let report = writer.apply(&batch, 1, NOW).unwrap();
-    let until: Vec<Option<u32>> = report
-        .outcomes
-        .iter()
-        .map(|one| one.withdrawn_until)
-        .collect();
-    let bound = Some(released_until);
-    // The fourth is not listed: it was never published.
-    assert_eq!(until, [Some(known), bound, Some(known), None]);
-    let report = writer.apply(&[change(5, active(5))], 2, NOW).unwrap();
-    assert_eq!(report.outcomes[0].denied_until, bound);
-}
-
-#[test]
-fn a_loss_bounds_what_may_be_believed_of_names_that_nobody_lists() {
-    let mut start = start(Profile::Standard, NOW);
-    start.lost_until = NOW as u32 + 5000;
-    let dir = tempfile::tempdir().unwrap();
-    let mut writer = rebuild(&dir, Vec::new(), start, NOW).unwrap();
-    let mut withdrawn = |publication, applied| {
-        let report = writer
-            .apply(&[change(1, publication)], applied, NOW)
-            .unwrap();
-        report.outcomes[0].withdrawn_until
-    };
-    assert_eq!(withdrawn(Publication::Absent, 1), Some(NOW as u32 + 5000));
-    // Published again, for a shorter time than what was lost.
-    withdrawn(active(1), 2);
-    assert_eq!(withdrawn(Publication::Inactive, 3), Some(NOW as u32 + 5000));
-}
-
-#[test]
 fn the_denial_of_a_gap_is_inherited_when_it_is_split_and_joined() {
     let mut start = start(Profile::Standard, NOW);
     start.released_until = NOW as u32 + 9000;
@@ -259,80 +211,6 @@ fn the_serial_has_a_ceiling_too() {
 }
 
 #[test]
-fn a_restart_goes_on_above_everything_that_was_committed() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut first_start = start(Profile::Standard, NOW);
-    let mut writer = rebuild(&dir, Vec::new(), first_start, NOW).unwrap();
-    for number in 1..=5 {
-        writer
-            .apply(&[change(number, active(number))], number, NOW)
-            .unwrap();
-    }
-    let (serial, version) = (writer.snapshot().serial(), writer.snapshot().zone_version());
-    drop(writer);
-    // The database lags with its promise: the commit record counts.
-    first_start.applied = 5;
-    let writer = rebuild(
-        &dir,
-        vec![entry(eid(1), 1, active(1))],
-        first_start,
-        NOW + 9,
-    )
-    .unwrap();
-    assert_eq!(writer.snapshot().serial(), serial + 1);
-    assert_eq!(writer.snapshot().zone_version(), version + 1);
-    assert_eq!(writer.snapshot().applied(), 5);
-}
-
-#[test]
-fn starts_that_the_commit_record_contradicts_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut good = start(Profile::Standard, NOW);
-    (good.applied, good.fencing_token) = (7, 3);
-    rebuild(&dir, Vec::new(), good, NOW).unwrap();
-    let refused = |start: Start| rebuild(&dir, Vec::new(), start, NOW).unwrap_err();
-    let other = Start {
-        database_id: [1; 16],
-        ..good
-    };
-    assert!(matches!(refused(other), ZoneError::OtherDatabase { found } if found == [9; 16]));
-    let behind = Start { applied: 6, ..good };
-    assert!(matches!(
-        refused(behind),
-        ZoneError::AheadOfDatabase {
-            zone: 7,
-            database: 6
-        }
-    ));
-    let old = Start {
-        fencing_token: 2,
-        ..good
-    };
-    assert!(matches!(
-        refused(old),
-        ZoneError::Fenced {
-            token: 2,
-            committed: 3
-        }
-    ));
-    let ceiling = Ceiling {
-        expiration: NOW as u32 + 3599,
-        ..good.ceiling
-    };
-    assert!(matches!(
-        refused(Start { ceiling, ..good }),
-        ZoneError::CeilingReached { .. }
-    ));
-    let twice = vec![
-        entry(eid(1), 1, active(1)),
-        entry(eid(1), 1, Publication::Inactive),
-    ];
-    let error = rebuild(&dir, twice, good, NOW).unwrap_err();
-    assert!(matches!(error, ZoneError::DuplicateEntry { .. }));
-    rebuild(&dir, Vec::new(), good, NOW).unwrap();
-}
-
-#[test]
 fn key_records_are_signed_for_days_and_renewed_in_the_middle() {
     let mut zone = zone(Profile::Standard, Vec::new());
     let key_signature = |zone: &fixture::Zone| {
@@ -358,71 +236,4 @@ fn key_records_are_signed_for_days_and_renewed_in_the_middle() {
         fixture::findings(&zone.writer.snapshot(), Vec::new(), now),
         []
     );
-}
-
-#[test]
-fn a_signer_with_an_unpublished_key_does_not_pass_the_gate() {
-    let zone = zone(Profile::Standard, Vec::new());
-    let snapshot = zone.writer.snapshot();
-    let other = Signers::start(Arc::new(ZoneKeys::generate().unwrap()));
-    let refused = |signers: &PublicKeys| {
-        let to_sign = plan(&snapshot, &[change(1, active(1))], NOW).unwrap();
-        let signed = sign_batch(to_sign, &other).unwrap();
-        let sample = Thoroughness::Sample;
-        let passed = gate(signed, signers, sample, &mut Jitter::seeded(1), &other);
-        passed.unwrap().unwrap_err()
-    };
-    let error = refused(&other.keys().public());
-    assert!(error.concerns_everything(), "{error}");
-    assert!(
-        error.to_string().contains("not in the published DNSKEY"),
-        "{error}"
-    );
-    // Also when the signer claims to be the published key, as a token with a wrong slot would.
-    let error = refused(snapshot.keys());
-    assert!(error.to_string().contains("does not verify"), "{error}");
-}
-
-/// Two pairs of keys with the same KSK, and ZSKs of one tag.
-fn keys_with_one_tag() -> [ZoneKeys; 2] {
-    let mut tags = HashMap::new();
-    let (one, other) = loop {
-        let keys = ZoneKeys::generate().unwrap();
-        let tag = keys.zsk_tag();
-        if let Some(known) = tags.insert(tag, keys) {
-            break (known, tags.remove(&tag).unwrap());
-        }
-    };
-    let [first, second] = [one, other].map(|keys| {
-        let dir = tempfile::tempdir().unwrap();
-        keys.save(dir.path()).unwrap();
-        dir
-    });
-    let ksk = iot_dns_zone::KSK_FILE;
-    std::fs::copy(first.path().join(ksk), second.path().join(ksk)).unwrap();
-    [first, second].map(|dir| ZoneKeys::load(dir.path()).unwrap())
-}
-
-#[test]
-fn a_key_with_the_tag_of_the_published_one_does_not_pass_the_gate() {
-    let [published, twin] = keys_with_one_tag();
-    let dir = tempfile::tempdir().unwrap();
-    let (config, start) = (config(Profile::Standard), start(Profile::Standard, NOW));
-    let entries = in_order(vec![entry(eid(1), 1, active(1))]);
-    let writer = ZoneWriter::build(dir.path(), config, published, entries, start, NOW).unwrap();
-    let snapshot = writer.snapshot();
-    let signers = Signers::start(Arc::new(twin));
-    for claimed in [signers.keys().public(), snapshot.keys().clone()] {
-        let to_sign = plan(&snapshot, &[change(2, active(2))], NOW).unwrap();
-        let signed = sign_batch(to_sign, &signers).unwrap();
-        let sample = Thoroughness::Sample;
-        let passed = gate(signed, &claimed, sample, &mut Jitter::seeded(1), &signers);
-        assert!(passed.unwrap().is_err());
-    }
-    assert_eq!(
-        said(&writer.snapshot(), 1),
-        active(1),
-        "the zone is as before"
-    );
-    assert_eq!(said(&writer.snapshot(), 2), Publication::Absent);
 }
