@@ -1,9 +1,7 @@
 //! Changes of a device in the peers: a dynamic update (RFC 2136) in a zone that they sign
 //! themselves, and the time until the answer shows it.
 
-use std::ffi::OsStr;
 use std::fs;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -11,9 +9,8 @@ use iot_dns_zone::Profile;
 use iot_identity::{OwnerName, Slot, TYPE_CERT};
 
 use crate::peer_update::Update;
-use crate::peers::{Peer, Peers, Ports, Running, Scratch, answers_within};
+use crate::peers::{Peer, Peers, Ports, Running, Scratch};
 use crate::population::{Population, mixed};
-use crate::processes::Process;
 use crate::queries::{APEX, probe, push_query};
 use crate::rounds::median;
 use crate::{sign, zone};
@@ -183,26 +180,11 @@ fn serve(peers: &Peers, peer: Peer, scratch: &Scratch) -> anyhow::Result<Running
         configuration(peer, &inside, &keys, ports),
     )?;
     let file = format!("{inside}/server.conf");
-    let (program, arguments) = match peer {
+    let command = match peer {
         Peer::Bind => peers.command("named", &["-4", "-g", "-u", "root", "-c", &file]),
         _ => peers.command("knotd", &["-c", &file]),
     };
-    let log = fs::File::create(outside.join("log"))?;
-    let mut process = Process::start(
-        peer.word(),
-        ALL_CORES,
-        OsStr::new(&program),
-        &arguments,
-        |command| {
-            command
-                .stdin(Stdio::null())
-                .stdout(log.try_clone().map_or_else(|_| Stdio::null(), Stdio::from))
-                .stderr(Stdio::from(log));
-        },
-    )?;
-    answers_within(&mut process, ports.dns, SIGNING_PATIENCE)
-        .with_context(|| fs::read_to_string(outside.join("log")).unwrap_or_default())?;
-    Ok(Running { process, ports })
+    Running::start(peer, ALL_CORES, command, &outside, ports, SIGNING_PATIENCE)
 }
 
 /// ECDSA P-256, NSEC, everything on both cores: what makes them comparable with ours.

@@ -1,7 +1,7 @@
 //! The other servers: where they are, how each is configured to be comparable, and how they run.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -145,27 +145,12 @@ impl Peers {
         fs::write(outside.join("server.conf"), text)?;
         let file = directory.join("server.conf");
         let file = file.to_str().context("a path that is no text")?;
-        let (program, arguments) = match peer {
+        let command = match peer {
             Peer::Knot => self.command("knotd", &["-c", file]),
             Peer::Nsd => self.command("nsd", &["-d", "-c", file]),
             Peer::Bind => self.command("named", &["-4", "-n", "1", "-g", "-u", "root", "-c", file]),
         };
-        let log = fs::File::create(outside.join("log"))?;
-        let mut process = Process::start(
-            peer.word(),
-            SERVER_CORE,
-            OsStr::new(&program),
-            &arguments,
-            |command| {
-                command
-                    .stdin(Stdio::null())
-                    .stdout(log.try_clone().map_or_else(|_| Stdio::null(), Stdio::from))
-                    .stderr(Stdio::from(log));
-            },
-        )?;
-        wait_until_it_answers(&mut process, at.dns)
-            .with_context(|| fs::read_to_string(outside.join("log")).unwrap_or_default())?;
-        Ok(Running { process, ports: at })
+        Running::start(peer, SERVER_CORE, command, &outside, at, LOAD_PATIENCE)
     }
 }
 
@@ -219,17 +204,37 @@ pub(crate) struct Running {
     pub(crate) ports: Ports,
 }
 
+impl Running {
+    /// Starts a configured peer, program and arguments, on some cores, and waits until it answers;
+    /// what it says goes to `log` in the directory.
+    pub(crate) fn start(
+        peer: Peer,
+        cores: &str,
+        (program, arguments): (OsString, Vec<OsString>),
+        directory: &Path,
+        ports: Ports,
+        patience: Duration,
+    ) -> anyhow::Result<Self> {
+        let log = fs::File::create(directory.join("log"))?;
+        let mut process = Process::start(peer.word(), cores, &program, &arguments, |command| {
+            command
+                .stdin(Stdio::null())
+                .stdout(log.try_clone().map_or_else(|_| Stdio::null(), Stdio::from))
+                .stderr(Stdio::from(log));
+        })?;
+        answers_within(&mut process, ports.dns, patience)
+            .with_context(|| fs::read_to_string(directory.join("log")).unwrap_or_default())?;
+        Ok(Self { process, ports })
+    }
+}
+
 /// Asks for the SOA until it comes.
 pub(crate) fn wait_until_it_answers(process: &mut Process, at: SocketAddr) -> anyhow::Result<()> {
     answers_within(process, at, LOAD_PATIENCE)
 }
 
 /// Asks for the SOA until it comes, so long at most.
-pub(crate) fn answers_within(
-    process: &mut Process,
-    at: SocketAddr,
-    patience: Duration,
-) -> anyhow::Result<()> {
+fn answers_within(process: &mut Process, at: SocketAddr, patience: Duration) -> anyhow::Result<()> {
     let apex = crate::zone::apex();
     let mut query = Vec::new();
     push_query(&mut query, apex.wire(), TYPE_SOA, false);
