@@ -3,34 +3,38 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use anyhow::{Context, anyhow};
+use tempfile::TempDir;
 
+use crate::keys::Keys;
 use crate::report::{Counts, add_all};
 
 /// Trials between two lines of progress.
 const PROGRESS_EVERY: u32 = 1_000;
 
-/// One thread of trials.
-pub(crate) trait Lane {
-    /// What is needed before the first trial.
-    ///
-    /// # Errors
-    /// When it cannot be had.
-    fn begin(seed: u64) -> anyhow::Result<Self>
-    where
-        Self: Sized;
-
-    /// The trial with this number.
-    ///
-    /// # Errors
-    /// The breach.
-    fn play(&mut self, number: u32) -> anyhow::Result<()>;
-
-    /// What was counted.
-    fn counts(self) -> Counts;
+/// One thread of trials: what they are played with, and what was counted.
+pub(crate) struct Lane {
+    pub(crate) seed: u64,
+    pub(crate) keys: Keys,
+    pub(crate) scratch: TempDir,
+    pub(crate) counts: Counts,
 }
 
+impl Lane {
+    fn begin(seed: u64) -> anyhow::Result<Self> {
+        Ok(Self {
+            seed,
+            keys: Keys::generate()?,
+            scratch: tempfile::tempdir()?,
+            counts: Counts::new(),
+        })
+    }
+}
+
+/// A trial, by its number; its error is the breach.
+pub(crate) type Trial = fn(&mut Lane, u32) -> anyhow::Result<()>;
+
 /// Plays the trials `first` to `first` + `count` - 1 until the first breach.
-pub(crate) fn play<L: Lane>(seed: u64, first: u32, count: u32) -> anyhow::Result<Counts> {
+pub(crate) fn play(trial: Trial, seed: u64, first: u32, count: u32) -> anyhow::Result<Counts> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let numbers = Numbers {
         next: AtomicU32::new(0),
@@ -41,7 +45,7 @@ pub(crate) fn play<L: Lane>(seed: u64, first: u32, count: u32) -> anyhow::Result
     let mut counts = Counts::new();
     std::thread::scope(|scope| {
         let lanes: Vec<_> = (0..cores)
-            .map(|_| scope.spawn(|| lane::<L>(seed, &numbers)))
+            .map(|_| scope.spawn(|| lane(trial, seed, &numbers)))
             .collect();
         let mut breach = Ok(());
         for lane in lanes {
@@ -56,22 +60,22 @@ pub(crate) fn play<L: Lane>(seed: u64, first: u32, count: u32) -> anyhow::Result
     Ok(counts)
 }
 
-fn lane<L: Lane>(seed: u64, numbers: &Numbers) -> anyhow::Result<Counts> {
+fn lane(trial: Trial, seed: u64, numbers: &Numbers) -> anyhow::Result<Counts> {
     // A lane that ends early, also by a panic, ends the others.
     let mut guard = StopUnlessDone {
         numbers,
         done: false,
     };
-    let mut lane = L::begin(seed)?;
+    let mut lane = Lane::begin(seed)?;
     while let Some(number) = numbers.next() {
         let again = || format!("number {number} (again: --count 1 --seed {seed} --first {number})");
-        lane.play(number).with_context(again)?;
+        trial(&mut lane, number).with_context(again)?;
         if number % PROGRESS_EVERY == 0 {
             tracing::info!(number, "no breach");
         }
     }
     guard.done = true;
-    Ok(lane.counts())
+    Ok(lane.counts)
 }
 
 struct Numbers {

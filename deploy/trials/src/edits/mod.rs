@@ -2,9 +2,10 @@
 //! and re-signing come in, the zone has to be the one that a full signing of the same state makes.
 //!
 //! Every sequence has a zone and a model of its own and follows from the seed and its number alone;
-//! one in 21 has real keys, the others digests in place of signatures. After every batch nothing may be signed anew that did not change; after every
-//! sequence the records equal those of a full signing, no signature or NSEC is left over, and every
-//! signature verifies. Some sequences end before the outside judges.
+//! one in 21 has real keys, the others digests in place of signatures. After every batch nothing may
+//! be signed anew that did not change; after every sequence the records equal those of a full
+//! signing, no signature or NSEC is left over, and every signature verifies. Some sequences end
+//! before the outside judges.
 //!
 //! In reading order: [`steps`] (what a sequence does), `zone` (the writer, and nothing else knows
 //! it), `sequence` (playing it), `history` (what was released, and until when it can be replayed).
@@ -18,7 +19,6 @@ use std::time::Instant;
 
 use crate::lanes;
 use crate::report::Report;
-use sequence::Sequences;
 
 /// A run to come.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +38,7 @@ impl Edits {
     /// The first breach, with the number of its sequence.
     pub fn run(self) -> anyhow::Result<Report> {
         let begin = Instant::now();
-        let counts = lanes::play::<Sequences>(self.seed, self.first, self.count)?;
+        let counts = lanes::play(sequence::play, self.seed, self.first, self.count)?;
         Ok(Report {
             topic: "edits",
             seed: self.seed,

@@ -4,12 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use iot_registry::clock::unix_now;
-use tempfile::TempDir;
 
 use super::history::History;
 use super::steps::{Plan, State, Step, follow, plan};
 use super::zone::Zone;
-use crate::keys::{self, Keys, KeysOfTrial};
+use crate::keys::{self, KeysOfTrial};
 use crate::lanes::Lane;
 use crate::operations::judges;
 use crate::report::{Counts, add};
@@ -18,57 +17,33 @@ use crate::zone_text::ZoneText;
 /// One sequence with real keys in so many is judged by dnssec-verify and kzonecheck too.
 const JUDGED_EVERY: u32 = 2;
 
-/// One thread's directory, keys and counts.
-pub(super) struct Sequences {
-    seed: u64,
-    keys: Keys,
-    scratch: TempDir,
-    counts: Counts,
-}
-
-impl Lane for Sequences {
-    fn begin(seed: u64) -> anyhow::Result<Self> {
-        let scratch = tempfile::tempdir()?;
-        Ok(Self {
-            seed,
-            keys: Keys::generate()?,
-            scratch,
-            counts: Counts::new(),
-        })
+/// Plays the sequence with this number.
+pub(super) fn play(lane: &mut Lane, number: u32) -> anyhow::Result<()> {
+    let keys = lane.keys.of_trial(number);
+    let judged = keys.are_real() && (number / keys::REAL_EVERY).is_multiple_of(JUDGED_EVERY);
+    let plan = plan(lane.seed, number);
+    let directory = tempfile::tempdir_in(lane.scratch.path())?;
+    // The clock ends now, when the outside judges look.
+    let mut now = unix_now() - plan.steps.iter().map(Step::secs).sum::<u64>();
+    let mut state = plan.start.clone();
+    let zone = Zone::build(directory.path(), keys.load()?, plan.profile, &state, now)?;
+    let history = History::begin(zone.records()?)?;
+    let mut playing = Playing {
+        zone,
+        history,
+        keys,
+        counts: &mut lane.counts,
+    };
+    for (at, step) in plan.steps.iter().enumerate() {
+        let played = playing.step(step, &mut state, &mut now);
+        played.with_context(|| format!("step {at}: {step:?}"))?;
     }
-
-    /// Plays the sequence with this number.
-    fn play(&mut self, number: u32) -> anyhow::Result<()> {
-        let keys = self.keys.of_trial(number);
-        let judged = keys.are_real() && (number / keys::REAL_EVERY).is_multiple_of(JUDGED_EVERY);
-        let plan = plan(self.seed, number);
-        let directory = tempfile::tempdir_in(self.scratch.path())?;
-        // The clock ends now, when the outside judges look.
-        let mut now = unix_now() - plan.steps.iter().map(Step::secs).sum::<u64>();
-        let mut state = plan.start.clone();
-        let zone = Zone::build(directory.path(), keys.load()?, plan.profile, &state, now)?;
-        let history = History::begin(zone.records()?)?;
-        let mut playing = Playing {
-            zone,
-            history,
-            keys,
-            counts: &mut self.counts,
-        };
-        for (at, step) in plan.steps.iter().enumerate() {
-            let played = playing.step(step, &mut state, &mut now);
-            played.with_context(|| format!("step {at}: {step:?}"))?;
-        }
-        playing.end(&plan, &state, now, self.scratch.path(), judged)?;
-        add(&mut self.counts, "sequences", 1);
-        if keys.are_real() {
-            add(&mut self.counts, "sequences with real keys", 1);
-        }
-        Ok(())
+    playing.end(&plan, &state, now, lane.scratch.path(), judged)?;
+    add(&mut lane.counts, "sequences", 1);
+    if keys.are_real() {
+        add(&mut lane.counts, "sequences with real keys", 1);
     }
-
-    fn counts(self) -> Counts {
-        self.counts
-    }
+    Ok(())
 }
 
 struct Playing<'a> {

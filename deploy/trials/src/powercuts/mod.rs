@@ -14,16 +14,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use iot_dns_zone::simulation::{SimulatedDisk, StoreLimits};
 use iot_dns_zone::{
-    Ceiling, Change, Entry, Opening, Problem, Profile, Record, Start, StaticRecords, ZoneConfig,
-    ZoneError, ZoneWriter, check,
+    Ceiling, Change, Entry, Opening, Problem, Profile, Record, Start, StaticRecords,
+    ZoneConfig, ZoneError, ZoneWriter, check,
 };
 use iot_identity::{DeviceId, Publication, Slot, ZoneName};
-use tempfile::TempDir;
 
 use crate::accounts::ZONE;
 use crate::draws::Draws;
 use crate::edits::steps::{State, Step, follow, plan};
-use crate::keys::{Keys, KeysOfTrial};
+use crate::keys::KeysOfTrial;
 use crate::lanes::{self, Lane};
 use crate::report::{Counts, Report, add};
 
@@ -58,7 +57,7 @@ impl PowerCuts {
     pub fn run(self) -> anyhow::Result<Report> {
         let begin = Instant::now();
         let zones = self.count.div_ceil(LIVES);
-        let counts = lanes::play::<Zones>(self.seed, self.first, zones)?;
+        let counts = lanes::play(play, self.seed, self.first, zones)?;
         let (topic, seed, count, took) = ("powercuts", self.seed, self.count, begin.elapsed());
         Ok(Report {
             topic,
@@ -70,54 +69,32 @@ impl PowerCuts {
     }
 }
 
-struct Zones {
-    seed: u64,
-    keys: Keys,
-    scratch: TempDir,
-    counts: Counts,
-}
-
-impl Lane for Zones {
-    fn begin(seed: u64) -> anyhow::Result<Self> {
-        let scratch = tempfile::tempdir()?;
-        Ok(Self {
-            seed,
-            keys: Keys::generate()?,
-            scratch,
-            counts: Counts::new(),
-        })
+/// One zone with all its lives.
+fn play(lane: &mut Lane, number: u32) -> anyhow::Result<()> {
+    let directory = tempfile::tempdir_in(lane.scratch.path())?;
+    let apex = ZoneName::parse(ZONE)?;
+    let mut zone = Zone {
+        config: ZoneConfig {
+            static_records: StaticRecords::parse(STATIC_RECORDS, &apex)?,
+            name_servers: vec![format!("ns1.{apex}")],
+            contact: format!("hostmaster@{apex}"),
+            apex,
+            profile: PROFILE,
+        },
+        keys: lane.keys.of_trial(number),
+        directory: directory.path().to_owned(),
+        draws: Draws::seeded(lane.seed, u64::from(number) << 8 | 1),
+        acknowledged: None,
+        on_its_way: None,
+        applied: 0,
+        now: BEGIN,
+        counts: &mut lane.counts,
+    };
+    for life in 0..LIVES {
+        let lived = zone.live(lane.seed, number, life);
+        lived.with_context(|| format!("life {life}"))?;
     }
-
-    fn play(&mut self, number: u32) -> anyhow::Result<()> {
-        let directory = tempfile::tempdir_in(self.scratch.path())?;
-        let apex = ZoneName::parse(ZONE)?;
-        let mut zone = Zone {
-            config: ZoneConfig {
-                static_records: StaticRecords::parse(STATIC_RECORDS, &apex)?,
-                name_servers: vec![format!("ns1.{apex}")],
-                contact: format!("hostmaster@{apex}"),
-                apex,
-                profile: PROFILE,
-            },
-            keys: self.keys.of_trial(number),
-            directory: directory.path().to_owned(),
-            draws: Draws::seeded(self.seed, u64::from(number) << 8 | 1),
-            acknowledged: None,
-            on_its_way: None,
-            applied: 0,
-            now: BEGIN,
-            counts: &mut self.counts,
-        };
-        for life in 0..LIVES {
-            let lived = zone.live(self.seed, number, life);
-            lived.with_context(|| format!("life {life}"))?;
-        }
-        Ok(())
-    }
-
-    fn counts(self) -> Counts {
-        self.counts
-    }
+    Ok(())
 }
 
 /// A version as the database knows it.
