@@ -158,11 +158,8 @@ impl Worker {
             add(&mut self.counts, "holds and releases without answer", 1);
             return Ok(false);
         };
-        let serial = match &response.outcome {
-            Ok(Reply::Changed { times, .. }) => Some(times.published_serial),
-            Ok(Reply::Pending { .. }) => None,
-            _ => bail!("hold or release of {device_id}: {response:?}"),
-        };
+        let serial = serial_of_change(&response)
+            .with_context(|| format!("hold or release of {device_id}"))?;
         entry.hold = after;
         self.learn(serial);
         let name = match after {
@@ -191,11 +188,8 @@ impl Worker {
             add(&mut self.counts, "deletions without answer", 1);
             return Ok(false);
         };
-        let serial = match &response.outcome {
-            Ok(Reply::Changed { times, .. }) => Some(times.published_serial),
-            Ok(Reply::Pending { .. }) => None,
-            _ => bail!("deletion of {device_id}: {response:?}"),
-        };
+        let serial =
+            serial_of_change(&response).with_context(|| format!("deletion of {device_id}"))?;
         entry.deletion = Deletion::Done;
         self.learn(serial);
         add(&mut self.counts, "deletions acknowledged", 1);
@@ -219,6 +213,15 @@ fn given_by(
         Err(error @ (HttpsError::Client(_) | HttpsError::Deadline)) => Err(error.into()),
         Err(_) if killed.load(Ordering::SeqCst) => Ok(None),
         Err(error) => Err(anyhow::Error::new(error).context("nobody killed the registry")),
+    }
+}
+
+/// The serial that an answer to a hold, its release or a deletion names; none while it is pending.
+fn serial_of_change(response: &Response) -> anyhow::Result<Option<u32>> {
+    match &response.outcome {
+        Ok(Reply::Changed { times, .. }) => Ok(Some(times.published_serial)),
+        Ok(Reply::Pending { .. }) => Ok(None),
+        _ => bail!("refused: {response:?}"),
     }
 }
 
