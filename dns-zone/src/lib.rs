@@ -135,4 +135,6 @@ pub use static_records::{StaticRecordError, StaticRecords};
 pub use store::simulation;
 pub use store::{CommitRecord, Figures, StoreError};
 pub use urgent::{Urgent, UrgentName};
+#[doc(hidden)]
+pub use writer::Ground;
 pub use writer::{Applied, Entry, Freshness, Opening, Outcome, Start, Work, ZoneWriter};

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use fixture::{NOW, active, config, eid, entry, in_order, slot, start};
 use iot_dns_zone::simulation::{Disk, SimulatedDisk, StoreLimits};
 use iot_dns_zone::{
-    Change, Entry, Opening, Profile, Start, StoreError, UrgentName, ZoneError, ZoneKeys,
+    Change, Entry, Ground, Opening, Profile, Start, StoreError, UrgentName, ZoneError, ZoneKeys,
     ZoneReader, ZoneWriter,
 };
 use iot_identity::Publication;
@@ -288,8 +288,7 @@ fn a_disk_without_room_for_the_log_is_no_obstacle_to_reading() {
     let (limits, standard) = (StoreLimits::tiny(), config(Profile::Standard));
     let first = start(Profile::Standard, NOW);
     let mut writer = ZoneWriter::build_on(
-        Arc::clone(&shared),
-        limits,
+        Ground::following(Arc::clone(&shared), limits),
         standard.clone(),
         keys,
         entries,

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use fixture::{NOW, active, config, eid, entry, in_order, slot, start};
 use iot_dns_zone::simulation::{Disk, RealDisk, SimulatedDisk, StoreLimits};
 use iot_dns_zone::{
-    Change, Entry, Listed, Opening, Profile, Start, StoreError, ZoneError, ZoneKeys, ZoneWriter,
+    Change, Entry, Ground, Listed, Opening, Profile, Start, StoreError, ZoneError, ZoneKeys,
+    ZoneWriter,
 };
 use tempfile::TempDir;
 
@@ -36,10 +37,10 @@ impl Old {
         let disk = Arc::new(RealDisk::new(old.dir.path()).unwrap());
         let entries = in_order(devices(OLD_DEVICES));
         let standard = config(Profile::Standard);
-        let limits = StoreLimits::tiny();
+        let ground = Ground::following(disk, StoreLimits::tiny());
         let first = start(Profile::Standard, NOW);
         let mut writer =
-            ZoneWriter::build_on(disk, limits, standard, old.keys(), entries, first, NOW).unwrap();
+            ZoneWriter::build_on(ground, standard, old.keys(), entries, first, NOW).unwrap();
         let gone = Change {
             device_id: eid(40),
             slot: slot(1),
@@ -69,9 +70,9 @@ impl Old {
         entries: Vec<Result<Entry, &'static str>>,
     ) -> Result<ZoneWriter, ZoneError> {
         let standard = config(Profile::Standard);
-        let limits = StoreLimits::tiny();
+        let ground = Ground::replacing(disk, StoreLimits::tiny());
         let start = new_start();
-        ZoneWriter::rebuild_on(disk, limits, standard, self.keys(), entries, start, NOW + 2)
+        ZoneWriter::build_on(ground, standard, self.keys(), entries, start, NOW + 2)
     }
 
     /// What the next start finds in a directory: true for the new zone. Either is whole.
@@ -229,10 +230,8 @@ fn a_zone_that_cannot_be_read_is_replaced() {
     fs::write(&blocks, octets).unwrap();
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(copy.path()).unwrap());
     let standard = config(Profile::Standard);
-    let limits = StoreLimits::tiny();
     let refused = ZoneWriter::build_on(
-        Arc::clone(&disk),
-        limits,
+        Ground::following(Arc::clone(&disk), StoreLimits::tiny()),
         standard,
         old.keys(),
         new_entries(),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use fixture::{NOW, active, config, eid, entry, in_order, slot, start};
 use iot_dns_zone::simulation::{SimulatedDisk, StoreLimits};
-use iot_dns_zone::{Change, Profile, StoreError, Work, ZoneError, ZoneKeys, ZoneWriter};
+use iot_dns_zone::{Change, Ground, Profile, StoreError, Work, ZoneError, ZoneKeys, ZoneWriter};
 use tempfile::TempDir;
 
 const COUNT: u64 = 400;
@@ -29,8 +29,7 @@ impl Narrow {
         let disk = SimulatedDisk::new(&dir.path().join("zone")).unwrap();
         let entries = (1..=COUNT).map(|number| entry(eid(number), 1, active(number)));
         let writer = ZoneWriter::build_on(
-            Arc::new(disk.clone()),
-            StoreLimits::tiny(),
+            Ground::following(Arc::new(disk.clone()), StoreLimits::tiny()),
             config(Profile::Standard),
             ZoneKeys::generate().unwrap(),
             in_order(entries.collect()),

@@ -41,38 +41,8 @@ impl ZoneWriter {
         now: u64,
     ) -> Result<Self, ZoneError> {
         let disk = Arc::new(RealDisk::in_directory(dir)?);
-        Self::build_on(
-            disk,
-            StoreLimits::default(),
-            config,
-            keys,
-            entries,
-            start,
-            now,
-        )
-    }
-
-    /// As [`ZoneWriter::build`], on any disk and with other limits: for trials of power cuts.
-    ///
-    /// # Errors
-    /// As for [`ZoneWriter::build`].
-    #[doc(hidden)]
-    pub fn build_on<E: Into<Box<dyn StdError + Send + Sync>>>(
-        disk: Arc<dyn Disk>,
-        limits: StoreLimits,
-        config: ZoneConfig,
-        keys: ZoneKeys,
-        entries: impl IntoIterator<Item = Result<Entry, E>>,
-        start: Start,
-        now: u64,
-    ) -> Result<Self, ZoneError> {
-        let numbers = numbers_after(Store::last_commit(&*disk)?.as_ref(), &start)?;
-        let ground = Ground {
-            disk,
-            limits,
-            numbers,
-        };
-        Self::build_beside(ground, config, keys, entries, start, now)
+        let ground = Ground::following(disk, StoreLimits::default());
+        Self::build_on(ground, config, keys, entries, start, now)
     }
 
     /// As [`ZoneWriter::build`], whatever the zone that is there says of its database and its last
@@ -92,38 +62,18 @@ impl ZoneWriter {
         now: u64,
     ) -> Result<Self, ZoneError> {
         let disk = Arc::new(RealDisk::in_directory(dir)?);
-        let limits = StoreLimits::default();
-        Self::rebuild_on(disk, limits, config, keys, entries, start, now)
+        let ground = Ground::replacing(disk, StoreLimits::default());
+        Self::build_on(ground, config, keys, entries, start, now)
     }
 
-    /// As [`ZoneWriter::rebuild`], on any disk and with other limits: for trials of power cuts.
+    /// [`ZoneWriter::build`] or [`ZoneWriter::rebuild`], on any disk and with other limits: for trials
+    /// of power cuts. The whole zone is made, its apex signed, before it takes the place of the one
+    /// that is there.
     ///
     /// # Errors
-    /// As for [`ZoneWriter::rebuild`].
+    /// As for those.
     #[doc(hidden)]
-    pub fn rebuild_on<E: Into<Box<dyn StdError + Send + Sync>>>(
-        disk: Arc<dyn Disk>,
-        limits: StoreLimits,
-        config: ZoneConfig,
-        keys: ZoneKeys,
-        entries: impl IntoIterator<Item = Result<Entry, E>>,
-        start: Start,
-        now: u64,
-    ) -> Result<Self, ZoneError> {
-        let last = match Store::last_commit(&*disk) {
-            Err(error) if error.is_damage() => None,
-            last => last?,
-        };
-        let ground = Ground {
-            disk,
-            limits,
-            numbers: numbers_beyond(last.as_ref(), &start),
-        };
-        Self::build_beside(ground, config, keys, entries, start, now)
-    }
-
-    /// Makes the whole zone, its apex signed, before it takes the place of the one that is there.
-    fn build_beside<E: Into<Box<dyn StdError + Send + Sync>>>(
+    pub fn build_on<E: Into<Box<dyn StdError + Send + Sync>>>(
         ground: Ground,
         config: ZoneConfig,
         keys: ZoneKeys,
@@ -131,11 +81,8 @@ impl ZoneWriter {
         start: Start,
         now: u64,
     ) -> Result<Self, ZoneError> {
-        let Ground {
-            disk,
-            limits,
-            numbers,
-        } = ground;
+        let numbers = ground.numbers(&start)?;
+        let Ground { disk, limits, .. } = ground;
         let config = config.check()?;
         check_ceiling(start.ceiling, config.profile, numbers.serial, now)?;
         let public = keys.public();
@@ -174,11 +121,40 @@ impl ZoneWriter {
     }
 }
 
-/// Where a zone is built, and what it follows on.
-struct Ground {
+/// Where a zone is built, and what it makes of the one that is there.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Ground {
     disk: Arc<dyn Disk>,
     limits: StoreLimits,
-    numbers: Numbers,
+    replaces: bool,
+}
+
+impl Ground {
+    /// For a zone that goes on where the one that is there ended, as [`ZoneWriter::build`] makes it.
+    pub fn following(disk: Arc<dyn Disk>, limits: StoreLimits) -> Self {
+        Self {
+            disk,
+            limits,
+            replaces: false,
+        }
+    }
+
+    /// For a zone that takes the place of any other, as [`ZoneWriter::rebuild`] makes it.
+    pub fn replacing(disk: Arc<dyn Disk>, limits: StoreLimits) -> Self {
+        Self {
+            replaces: true,
+            ..Self::following(disk, limits)
+        }
+    }
+
+    fn numbers(&self, start: &Start) -> Result<Numbers, ZoneError> {
+        match Store::last_commit(&*self.disk) {
+            Err(error) if self.replaces && error.is_damage() => Ok(numbers_beyond(None, start)),
+            last if self.replaces => Ok(numbers_beyond(last?.as_ref(), start)),
+            last => numbers_after(last?.as_ref(), start),
+        }
+    }
 }
 
 /// The record of a zone whose apex is still to be signed. It has the numbers of the version before,

@@ -41,6 +41,7 @@ use crate::sweep::Hand;
 use crate::urgent::Urgent;
 
 pub use apply::{Applied, Outcome};
+pub use build::Ground;
 pub use freshness::Freshness;
 pub use open::Opening;
 pub use work::Work;

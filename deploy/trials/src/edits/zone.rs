@@ -8,8 +8,8 @@ use std::sync::Arc;
 use anyhow::{Context, bail, ensure};
 use iot_dns_zone::simulation::{RealDisk, StoreLimits};
 use iot_dns_zone::{
-    Applied, Ceiling, Change, Entry, Finding, Opening, Profile, Record, Start, StaticRecords,
-    ZoneConfig, ZoneKeys, ZoneWriter, check, dump,
+    Applied, Ceiling, Change, Entry, Finding, Ground, Opening, Profile, Record, Start,
+    StaticRecords, ZoneConfig, ZoneKeys, ZoneWriter, check, dump,
 };
 use iot_identity::{DeviceId, PackedKey, Publication, Slot, ZoneName};
 
@@ -67,8 +67,8 @@ impl Zone {
         });
         let start = start(profile, 1, 1, [0, 0], now);
         let disk = Arc::new(RealDisk::new(directory)?);
-        let limits = StoreLimits::tiny();
-        let writer = ZoneWriter::build_on(disk, limits, config.clone(), keys, entries, start, now)?;
+        let ground = Ground::following(disk, StoreLimits::tiny());
+        let writer = ZoneWriter::build_on(ground, config.clone(), keys, entries, start, now)?;
         Ok(Self {
             writer: Some(writer),
             directory: directory.to_owned(),

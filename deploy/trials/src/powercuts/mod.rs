@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use iot_dns_zone::simulation::{SimulatedDisk, StoreLimits};
 use iot_dns_zone::{
-    Ceiling, Change, Entry, Opening, Problem, Profile, Record, Start, StaticRecords,
+    Ceiling, Change, Entry, Ground, Opening, Problem, Profile, Record, Start, StaticRecords,
     ZoneConfig, ZoneError, ZoneWriter, check,
 };
 use iot_identity::{DeviceId, Publication, Slot, ZoneName};
@@ -212,8 +212,8 @@ impl Zone<'_> {
                 });
                 let config = self.config.clone();
                 let place = Arc::clone(disk);
-                let writer =
-                    ZoneWriter::build_on(place, limits, config, *keys, entries, start, now)?;
+                let ground = Ground::following(place, limits);
+                let writer = ZoneWriter::build_on(ground, config, *keys, entries, start, now)?;
                 add(self.counts, "zones built", 1);
                 Ok(writer)
             }
