@@ -89,6 +89,12 @@ impl Profile {
         }
     }
 
+    /// How late signing again may be before whatever can wait is refused: half of what a signature
+    /// has left when it is renewed at the latest.
+    pub fn lag_max_secs(self) -> u32 {
+        (self.validity_secs() - self.resign_after_secs() / 2 * 3) / 2
+    }
+
     /// From signing to expiration of DNSKEY, CDS and CDNSKEY.
     pub fn key_validity_secs(self) -> u32 {
         3 * 86_400

@@ -29,6 +29,7 @@ pub mod lifecycle;
 pub mod load;
 mod panics;
 pub mod publisher;
+mod repetition;
 pub mod service;
 pub mod start;
 pub mod store;

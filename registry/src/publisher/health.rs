@@ -1,8 +1,11 @@
 //! Alarms about the freshness of signatures.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use iot_dns_zone::{Work, ZoneWriter};
+
+use crate::repetition::Repetition;
 
 /// Seconds between two looks.
 const LOOK_PERIOD_SECS: u64 = 10;
@@ -17,6 +20,9 @@ pub(crate) struct Health {
     damaged_reads: u64,
     /// Damaged pages of which was told: the hand meets them in every lap.
     damaged_pages: BTreeSet<u32>,
+    /// A key that the gate does not pass is met at every name.
+    refusals: Repetition,
+    damage: Repetition,
 }
 
 /// How much of the life that the oldest signature should have is left.
@@ -32,8 +38,12 @@ impl Health {
     /// Raises the alarms of a unit of work.
     pub(crate) fn note(&mut self, work: &Work) {
         for (owner, error) in &work.refused {
+            let Some(times) = self.refusals.fails(Instant::now()) else {
+                tracing::debug!(owner, %error, "the gate refused new signatures as well");
+                continue;
+            };
             tracing::error!(
-                alarm = true, owner, %error,
+                alarm = true, owner, %error, times,
                 "the gate refused new signatures; the old ones stay"
             );
         }
@@ -57,10 +67,13 @@ impl Health {
         }
         self.looked_at = now;
         let damaged_reads = writer.reader().damaged_reads();
-        if damaged_reads > self.damaged_reads {
+        if damaged_reads > self.damaged_reads
+            && let Some(times) = self.damage.fails(Instant::now())
+        {
             tracing::error!(
                 alarm = true,
                 damaged_reads,
+                times,
                 "queries meet damaged pages of the zone; repair it with 'iot-registry zone rebuild'"
             );
         }

@@ -6,16 +6,18 @@
 //! undone on the way. Re-signing has its share of every turn, whatever else fails in it.
 
 mod asking;
+pub(crate) mod failures;
 pub(crate) mod health;
+mod lag;
 mod recording;
 mod results;
 mod task;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use iot_dns_zone::{ZoneReader, ZoneWriter};
 use tokio::sync::{Notify, watch};
@@ -23,7 +25,8 @@ use tokio::sync::{Notify, watch};
 pub use results::{PublicationResult, Results, Visible};
 
 use crate::clock::unix_now;
-use crate::store::Store;
+use crate::repetition::Repetition;
+use crate::store::{Store, StoreError};
 
 /// Handle on the publishing task.
 #[derive(Clone)]
@@ -42,6 +45,10 @@ pub(crate) struct Shared {
     pub(crate) results: watch::Sender<Results>,
     /// Seconds by which signing again lags behind its pace.
     behind_secs: AtomicU64,
+    /// Whether it lags so far behind that what can wait has to.
+    is_too_late: AtomicBool,
+    /// What was said of results that could not be written down.
+    writing_down: Mutex<Repetition>,
 }
 
 impl Shared {
@@ -52,11 +59,35 @@ impl Shared {
             stop: Notify::new(),
             results: watch::Sender::new(Results::new(applied)),
             behind_secs: AtomicU64::new(behind_secs),
+            is_too_late: AtomicBool::new(false),
+            writing_down: Mutex::default(),
         }
     }
 
-    pub(crate) fn note_behind(&self, secs: u64) {
+    pub(crate) fn note_behind(&self, secs: u64, is_too_late: bool) {
         self.behind_secs.store(secs, Ordering::Relaxed);
+        self.is_too_late.store(is_too_late, Ordering::Relaxed);
+    }
+
+    fn note_written_down(&self, outcome: &Result<(), StoreError>) {
+        // Whoever panicked with the lock has left whole numbers.
+        let said = self.writing_down.lock();
+        let mut said = said.unwrap_or_else(PoisonError::into_inner);
+        match outcome {
+            Ok(()) => {
+                if let Some(failures) = said.works() {
+                    tracing::info!(failures, "what is published is written down again");
+                }
+            }
+            Err(error) => {
+                if let Some(times) = said.fails(Instant::now()) {
+                    tracing::error!(
+                        alarm = true, %error, times,
+                        "what was published is not written down"
+                    );
+                }
+            }
+        }
     }
 }
 
@@ -94,6 +125,11 @@ impl Publisher {
         self.shared.behind_secs.load(Ordering::Relaxed)
     }
 
+    /// Whether signing again lags so far behind that what can wait has to.
+    pub fn signing_is_too_late(&self) -> bool {
+        self.shared.is_too_late.load(Ordering::Relaxed)
+    }
+
     /// What came of a recent journal row.
     pub fn result(&self, seq: u64) -> Option<PublicationResult> {
         self.shared.results.borrow().get(seq)
@@ -110,5 +146,15 @@ impl Publisher {
     /// Ends the task after the batch at hand; what is not yet published is at the next start.
     pub fn stop(&self) {
         self.shared.stop.notify_one();
+    }
+
+    /// Ends the task with signing as late as this; for the only handle there is.
+    #[cfg(test)]
+    pub(crate) async fn stop_with_lag(&self, is_too_late: bool) {
+        self.stop();
+        while Arc::strong_count(&self.shared) > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        self.shared.note_behind(0, is_too_late);
     }
 }

@@ -1,6 +1,7 @@
 //! What came of journal rows: told to those who wait, and written down.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use iot_dns_zone::{Applied, Outcome};
 use iot_identity::Publication;
@@ -55,15 +56,13 @@ impl Task {
 
     /// In the background: what is not written down is bounded again by the next start.
     fn write_down(&self, published: Vec<Published>, quarantined: Vec<Quarantined>) {
-        let store = self.store.clone();
+        let (store, shared) = (self.store.clone(), Arc::clone(&self.shared));
         tokio::spawn(async move {
             let mut outcome = store.commit(RecordPublished { published }).await;
             if !quarantined.is_empty() {
                 outcome = outcome.and(store.commit(RecordQuarantined { quarantined }).await);
             }
-            if let Err(error) = outcome {
-                tracing::error!(alarm = true, %error, "what was published is not written down");
-            }
+            shared.note_written_down(&outcome);
         });
     }
 }

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use iot_dns_zone::StoreError as StoreFailure;
 use iot_dns_zone::{Applied, Change, ZoneError, ZoneWriter};
 use iot_identity::{DeviceId, Slot};
 
 use super::Shared;
 use super::asking::{Answered, Asking, Holds, Wanted};
+use super::failures::{Failure, Failures};
 use super::health::Health;
+use super::lag::Lag;
 use crate::clock::{self, unix_now};
 use crate::store::{JournalRow, Store, StoreError};
 
@@ -49,30 +50,14 @@ pub(super) struct Task {
     /// When a change was last published.
     changed_at: Option<Instant>,
     health: Health,
-}
-
-/// Why a turn failed.
-enum Failure {
-    Zone(ZoneError),
-    Store(StoreError),
-    Clock(clock::ClockJumped),
-}
-
-impl From<ZoneError> for Failure {
-    fn from(error: ZoneError) -> Self {
-        Self::Zone(error)
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
+    failures: Failures,
+    lag: Lag,
 }
 
 impl Task {
     pub(super) fn new(writer: ZoneWriter, store: Store, shared: Arc<Shared>, applied: u64) -> Self {
         let (jumped, jump_cursor) = (HashMap::new(), applied);
+        let lag = Lag::of(writer.snapshot().profile());
         Self {
             writer,
             store,
@@ -86,6 +71,8 @@ impl Task {
             look: true,
             changed_at: None,
             health: Health::default(),
+            failures: Failures::default(),
+            lag,
         }
     }
 
@@ -97,7 +84,7 @@ impl Task {
                 Ok(busy) => busy,
                 Err(Failure::Store(StoreError::Stopped)) => return,
                 Err(failure) => {
-                    report(&failure);
+                    self.failures.report(&failure);
                     tokio::time::sleep(FAILURE_PAUSE).await;
                     self.look = true;
                     true
@@ -123,9 +110,13 @@ impl Task {
     /// that refuses does not let signatures run out. True when there may be more to do at once.
     async fn turn(&mut self) -> Result<bool, Failure> {
         clock::check().map_err(Failure::Clock)?;
+        self.failures.clock_is_right();
         let begun = Instant::now();
         let published = self.publish().await;
         let overdue = self.keep_fresh(begun.elapsed());
+        if let (Err(_), Err(also)) = (&published, &overdue) {
+            self.failures.report(also);
+        }
         Ok(published? || overdue?)
     }
 
@@ -190,7 +181,9 @@ impl Task {
             return Ok(None);
         };
         self.asking = None;
-        Ok(Some(answer?))
+        let answer = answer?;
+        self.failures.database_answered();
+        Ok(Some(answer))
     }
 
     fn wanted(&mut self) -> Wanted {
@@ -214,13 +207,18 @@ impl Task {
         loop {
             let now = unix_now();
             let behind_secs = self.writer.sweep_behind(now);
-            self.shared.note_behind(behind_secs);
+            let is_too_late = self.lag.note(behind_secs, Instant::now());
+            self.shared.note_behind(behind_secs, is_too_late);
             if self.writer.next_work_at() > now {
                 self.health.look(&self.writer, now);
                 return Ok(false);
             }
             let (unit, writer) = (self.unit(), &mut self.writer);
-            let work = tokio::task::block_in_place(|| writer.work(now, unit))?;
+            let work = tokio::task::block_in_place(|| writer.work(now, unit));
+            let work = work.map_err(Failure::Signing)?;
+            if work.signatures > 0 {
+                self.failures.signed();
+            }
             self.health.note(&work);
             self.health.look(&self.writer, now);
             let lagging = behind_secs > LAG_SECS;
@@ -289,7 +287,9 @@ impl Task {
     fn apply(&mut self, changes: &[Change], seq: u64) -> Result<Applied, ZoneError> {
         self.changed_at = Some(Instant::now());
         let writer = &mut self.writer;
-        tokio::task::block_in_place(|| writer.apply(changes, seq, unix_now()))
+        let applied = tokio::task::block_in_place(|| writer.apply(changes, seq, unix_now()))?;
+        self.failures.published();
+        Ok(applied)
     }
 }
 
@@ -324,27 +324,6 @@ fn newest_changes<'a>(rows: impl Iterator<Item = &'a JournalRow>) -> Vec<Change>
         }
     }
     changes
-}
-
-fn report(failure: &Failure) {
-    match failure {
-        Failure::Zone(
-            error @ (ZoneError::Store(StoreFailure::Failed { .. }) | ZoneError::Stopped),
-        ) => {
-            // What of the commit is on disk is unknown; the next start reads it.
-            tracing::error!(%error, "the zone may not be durable; ending the process");
-            std::process::abort();
-        }
-        Failure::Zone(error) => {
-            tracing::error!(alarm = true, %error, "publication failed; the last version stays");
-        }
-        Failure::Clock(error) => {
-            tracing::error!(alarm = true, %error, "nothing is signed or withdrawn");
-        }
-        Failure::Store(error) => {
-            tracing::error!(alarm = true, %error, "the publisher cannot reach the database");
-        }
-    }
 }
 
 #[cfg(test)]

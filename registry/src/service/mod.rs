@@ -8,11 +8,14 @@ mod accounts;
 mod answer;
 mod devices;
 mod registration;
+#[cfg(test)]
+mod tests;
 pub(crate) mod zone;
 
 pub use accounts::new_token;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use iot_epp_api::{Caller, Command, Problem, Reply, Request, Response, ResultCode, Role};
@@ -29,6 +32,11 @@ use crate::store::{Origin, Store, StoreError};
 /// How long a command waits for its publication before it answers "pending".
 const PUBLICATION_PATIENCE: Duration = Duration::from_secs(2);
 
+/// When a client may ask again for a registration while signing catches up.
+const LATE_RETRY_SECS: u32 = 60;
+/// The same while the database is damaged.
+const DAMAGED_RETRY_SECS: u32 = 600;
+
 /// The registry as the doors see it.
 #[derive(Clone)]
 pub struct Service {
@@ -40,6 +48,8 @@ struct Inner {
     publisher: Publisher,
     trust: TrustRoots,
     config: Config,
+    /// Whether the last look at the database's pages found one that is damaged.
+    is_damaged: AtomicBool,
 }
 
 /// What a handler found or did, and whether it repeats an earlier result.
@@ -66,6 +76,7 @@ impl Service {
                 publisher,
                 trust,
                 config,
+                is_damaged: AtomicBool::new(false),
             }),
         }
     }
@@ -83,6 +94,32 @@ impl Service {
     /// The database.
     pub fn store(&self) -> &Store {
         &self.inner.store
+    }
+
+    /// Says whether the database's pages are damaged.
+    pub(crate) fn note_damage(&self, is_damaged: bool) {
+        self.inner.is_damaged.store(is_damaged, Ordering::Relaxed);
+    }
+
+    /// Registrations are what can wait: they are refused first, so that devices that are registered
+    /// can be checked and withdrawn for as long as possible.
+    fn check_registrations(&self) -> Result<(), Problem> {
+        let (reason, retry_after_secs) = if self.publisher().signing_is_too_late() {
+            (
+                "the registry is catching up with signing and registers no devices meanwhile; nothing was \
+                 changed, try again later with the same RPP-Cltrid",
+                LATE_RETRY_SECS,
+            )
+        } else if self.inner.is_damaged.load(Ordering::Relaxed) {
+            (
+                "the registry is to be repaired and registers no devices meanwhile; nothing was changed, \
+                 try again later with the same RPP-Cltrid",
+                DAMAGED_RETRY_SECS,
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Problem::new(ResultCode::CommandFailed, reason).retry_after(retry_after_secs))
     }
 
     fn zone_name(&self) -> &ZoneName {
@@ -104,6 +141,7 @@ impl Service {
         }
         match request.command {
             Command::DeviceCreate { device_id, csr } => {
+                self.check_registrations()?;
                 self.register(origin, device_id, &csr).await
             }
             Command::DeviceActivate { device_id } => {

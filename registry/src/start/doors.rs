@@ -70,7 +70,7 @@ impl Running {
             tokio::spawn(expire_regularly(service.clone())),
             tokio::spawn(scrub::run(service.publisher().reader().clone())),
             tokio::spawn(end_with_listener(dns.ended())),
-            tokio::spawn(integrity::run(service.store().clone())),
+            tokio::spawn(integrity::run(service.clone())),
         ];
         Ok(Self {
             core,

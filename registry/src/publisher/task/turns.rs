@@ -177,7 +177,7 @@ fn said(task: &Task, number: u64) -> Publication {
 async fn turn(task: &mut Task) -> bool {
     match task.turn().await {
         Ok(busy) => busy,
-        Err(Failure::Zone(error)) => panic!("{error}"),
+        Err(Failure::Zone(error) | Failure::Signing(error)) => panic!("{error}"),
         Err(Failure::Store(error)) => panic!("{error}"),
         Err(Failure::Clock(error)) => panic!("{error}"),
     }
@@ -220,13 +220,20 @@ async fn a_hold_that_jumped_before_a_restart_is_not_undone_on_the_way() {
     }
 }
 
-/// Counts the alarms of one thread.
+/// Counts the alarms of one thread, and what else it says.
 #[derive(Clone, Default)]
-struct Alarms(Arc<Mutex<Vec<String>>>);
+struct Alarms {
+    alarms: Arc<Mutex<Vec<String>>>,
+    others: Arc<Mutex<Vec<String>>>,
+}
 
 impl Alarms {
     fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap())
+        std::mem::take(&mut self.alarms.lock().unwrap())
+    }
+
+    fn take_others(&self) -> Vec<String> {
+        std::mem::take(&mut self.others.lock().unwrap())
     }
 }
 
@@ -252,9 +259,12 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Alarms {
     fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
         let mut seen = Seen::default();
         event.record(&mut seen);
-        if seen.alarm {
-            self.0.lock().unwrap().push(seen.message);
-        }
+        let said = if seen.alarm {
+            &self.alarms
+        } else {
+            &self.others
+        };
+        said.lock().unwrap().push(seen.message);
     }
 }
 
@@ -297,22 +307,56 @@ async fn an_alarm_rises_when_signatures_come_close_to_their_end() {
     assert_eq!(said(3_700 + 3_200), 1, "again");
 }
 
+/// A statement that takes the journal away, or gives it back.
+struct Statement(&'static str);
+
+const BREAK: Statement = Statement("ALTER TABLE journal RENAME TO broken");
+const REPAIR: Statement = Statement("ALTER TABLE broken RENAME TO journal");
+
+#[async_trait]
+impl Step for Statement {
+    type Output = ();
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        sqlx::query(self.0).execute(connection).await?;
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_that_repeats_is_said_once_and_that_it_works_again_too() {
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    let said = Alarms::default();
+    let subscriber = tracing_subscriber::registry().with(said.clone());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let mut place = Place::new(vec![(100, ACTIVE)]).await;
+    let task = place.first(1..65);
+    let store = place.store.clone();
+    store.commit(BREAK).await.unwrap();
+    let publishing = async {
+        tokio::time::sleep(FAILURE_PAUSE * 5).await;
+        let alarms = said.take();
+        assert_eq!(alarms, ["the publisher cannot reach the database"]);
+        store.commit(REPAIR).await.unwrap();
+        place.written_down(1, |row| row.published.is_some()).await;
+        let others = said.take_others();
+        let again = |message: &&String| message.contains("reaches the database again");
+        assert_eq!(others.iter().filter(again).count(), 1, "{others:?}");
+        assert_eq!(said.take(), [""; 0]);
+    };
+    tokio::select! {
+        () = task.run() => panic!("it ended"),
+        () = publishing => {}
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn signatures_are_kept_fresh_while_the_database_refuses() {
-    struct Break;
-    #[async_trait]
-    impl Step for Break {
-        type Output = ();
-        async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-            let broken = sqlx::query("ALTER TABLE journal RENAME TO broken");
-            broken.execute(connection).await?;
-            Ok(())
-        }
-    }
     let mut place = Place::new(vec![(100, ACTIVE)]).await;
     place.secs_ago = 3_000;
     let mut task = place.first(1..65);
-    place.store.commit(Break).await.unwrap();
+    place.store.commit(BREAK).await.unwrap();
     let mut refusals = 0;
     for _ in 0..100 {
         refusals += u32::from(matches!(task.turn().await, Err(Failure::Store(_))));
@@ -361,4 +405,20 @@ async fn units_are_small_while_changes_come_and_the_lag_is_told() {
     }
     task.changed_at = task.changed_at.and_then(|at| at.checked_sub(AMONG_CHANGES));
     assert_eq!(task.unit(), ZoneWriter::WORK_SIGNATURES);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_can_wait_waits_while_signing_is_far_behind_and_no_longer() {
+    let mut place = Place::new(Vec::new()).await;
+    place.secs_ago = 3_000;
+    let mut task = place.first(1..1_001);
+    let long_ago = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
+    task.lag.note(86_400, long_ago);
+    turn(&mut task).await;
+    let is_too_late = |task: &Task| task.shared.is_too_late.load(Ordering::Relaxed);
+    assert!(is_too_late(&task));
+    while task.shared.behind_secs.load(Ordering::Relaxed) > 0 {
+        turn(&mut task).await;
+    }
+    assert!(!is_too_late(&task));
 }

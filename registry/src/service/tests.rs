@@ -1,0 +1,112 @@
+//! What is refused first when the registry is in trouble.
+
+use iot_epp_api::server::Registry as _;
+use iot_epp_api::{AccountName, Door};
+use iot_identity::DeviceId;
+use tempfile::TempDir;
+
+use super::*;
+use crate::config::{InitialConfig, Listen};
+use crate::directory::Directory;
+use crate::init::{OPERATOR_ACCOUNT, init};
+use crate::start::Core;
+
+const IDS: [&str; 2] = ["89049032123451234512345678901235", "8912230200031010008f"];
+
+struct Place {
+    _scratch: TempDir,
+    core: Core,
+}
+
+impl Place {
+    /// A registry with an account.
+    async fn new() -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        let directory = Directory::new(scratch.path().join("data"));
+        let initial = InitialConfig {
+            zone: ZoneName::parse("iotregistry.example").unwrap(),
+            profile: iot_dns_zone::Profile::Standard,
+            name_servers: Vec::new(),
+            contact: None,
+            listen: Listen::any_port(),
+        };
+        init(&directory, &initial).unwrap();
+        let place = Self {
+            _scratch: scratch,
+            core: Core::open(&directory).await.unwrap(),
+        };
+        let name = AccountName::parse("mno-a").unwrap();
+        let create = Command::AccountCreate {
+            name,
+            role: Role::Mno,
+        };
+        place.give(OPERATOR_ACCOUNT, create).await.unwrap();
+        place
+    }
+
+    async fn give(&self, account: &str, command: Command) -> Result<Reply, Problem> {
+        let role = if account == OPERATOR_ACCOUNT {
+            Role::Operator
+        } else {
+            Role::Mno
+        };
+        let account = AccountName::parse(account).unwrap();
+        let caller = Caller { account, role };
+        let request = Request::new(command, None, Door::Json);
+        self.core.service.execute(&caller, request).await.outcome
+    }
+
+    async fn register(&self, id: &str) -> Result<Reply, Problem> {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let request = rcgen::CertificateParams::default().serialize_request(&key);
+        let create = Command::DeviceCreate {
+            device_id: DeviceId::parse(id).unwrap(),
+            csr: request.unwrap().der().to_vec(),
+        };
+        self.give("mno-a", create).await
+    }
+
+    async fn deactivate(&self, id: &str) -> Result<Reply, Problem> {
+        let device_id = DeviceId::parse(id).unwrap();
+        self.give("mno-a", Command::DeviceDeactivate { device_id })
+            .await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_signing_is_too_late_registrations_are_refused_and_withdrawals_taken() {
+    let place = Place::new().await;
+    place.register(IDS[0]).await.unwrap();
+    let publisher = place.core.service.publisher();
+    publisher.stop_with_lag(true).await;
+    let problem = place.register(IDS[1]).await.unwrap_err();
+    assert_eq!(problem.retry_after_secs, Some(LATE_RETRY_SECS), "{problem}");
+    assert_eq!(problem.code, ResultCode::CommandFailed);
+    // Nothing publishes it here, so it is pending: it is taken.
+    let withdrawn = place.deactivate(IDS[0]).await;
+    assert!(
+        matches!(withdrawn, Ok(Reply::Pending { .. })),
+        "{withdrawn:?}"
+    );
+    publisher.stop_with_lag(false).await;
+    let registered = place.register(IDS[1]).await;
+    assert!(
+        matches!(registered, Ok(Reply::Pending { .. })),
+        "{registered:?}"
+    );
+    place.core.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_a_damaged_database_registrations_are_refused_and_withdrawals_taken() {
+    let place = Place::new().await;
+    place.register(IDS[0]).await.unwrap();
+    place.core.service.note_damage(true);
+    let problem = place.register(IDS[1]).await.unwrap_err();
+    let retry_after_secs = problem.retry_after_secs;
+    assert_eq!(retry_after_secs, Some(DAMAGED_RETRY_SECS), "{problem}");
+    place.deactivate(IDS[0]).await.unwrap();
+    place.core.service.note_damage(false);
+    place.register(IDS[1]).await.unwrap();
+    place.core.close().await;
+}
