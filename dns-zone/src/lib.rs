@@ -108,6 +108,7 @@ mod static_records;
 mod store;
 mod sweep;
 mod token;
+mod tsig;
 mod urgent;
 mod writer;
 

@@ -4,7 +4,8 @@
 //! Compression pointers are refused everywhere in a query: the first name has nothing to point to
 //! and nobody needs them later. The counts of a message promise nothing.
 
-use crate::record_type::TYPE_OPT;
+use crate::record_type::{TYPE_OPT, TYPE_TSIG};
+use crate::tsig;
 
 /// Octets of the header (RFC 1035 §4.1.1).
 pub(crate) const HEADER_OCTETS: usize = 12;
@@ -66,6 +67,21 @@ impl Edns {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
+/// Why a message is answered with an error, whatever it asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    Malformed,
+    /// It has a signature, and what else it says of EDNS.
+    Signed(Option<Edns>),
+}
+
+impl From<Malformed> for Fault {
+    #[inline]
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
+}
+
 /// A message that can be answered, if only with an error.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Query<'a> {
@@ -73,7 +89,7 @@ pub(crate) struct Query<'a> {
     /// Nothing when there is not exactly one readable question.
     pub(crate) question: Option<Question<'a>>,
     /// What follows the question.
-    pub(crate) edns: Result<Option<Edns>, Malformed>,
+    pub(crate) edns: Result<Option<Edns>, Fault>,
 }
 
 impl<'a> Query<'a> {
@@ -103,7 +119,7 @@ impl<'a> Query<'a> {
             .and_then(Result::ok);
         let edns = match question {
             Some(_) => octets.records([answers, authorities, additionals]),
-            None => Err(Malformed),
+            None => Err(Fault::Malformed),
         };
         Some(Self {
             header,
@@ -150,14 +166,24 @@ impl<'a> Question<'a> {
     }
 }
 
-struct Octets<'a> {
+/// A message, read from the front.
+pub(crate) struct Octets<'a> {
     message: &'a [u8],
     at: usize,
 }
 
 impl<'a> Octets<'a> {
+    pub(crate) fn new(message: &'a [u8], at: usize) -> Self {
+        Self { message, at }
+    }
+
+    /// Octets that were read.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
     #[inline]
-    fn take(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
+    pub(crate) fn take(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
         let end = self.at.checked_add(count).ok_or(Malformed)?;
         let taken = self.message.get(self.at..end).ok_or(Malformed)?;
         self.at = end;
@@ -165,7 +191,7 @@ impl<'a> Octets<'a> {
     }
 
     #[inline]
-    fn number(&mut self) -> Result<u16, Malformed> {
+    pub(crate) fn number(&mut self) -> Result<u16, Malformed> {
         let octets = self.take(2)?;
         Ok(u16::from_be_bytes([octets[0], octets[1]]))
     }
@@ -173,7 +199,7 @@ impl<'a> Octets<'a> {
     /// Reads a name and tells `visit` where each label's length stands, counted from the name's
     /// start.
     #[inline]
-    fn name(&mut self, mut visit: impl FnMut(u8)) -> Result<(), Malformed> {
+    pub(crate) fn name(&mut self, mut visit: impl FnMut(u8)) -> Result<(), Malformed> {
         let octets = self.message.get(self.at..).ok_or(Malformed)?;
         let octets = &octets[..octets.len().min(NAME_OCTETS_MAX)];
         let mut at = 0;
@@ -219,10 +245,10 @@ impl<'a> Octets<'a> {
 
     /// Walks all records up to the end of the message and picks the OPT record.
     #[inline]
-    fn records(&mut self, counts: [u16; 3]) -> Result<Option<Edns>, Malformed> {
+    fn records(&mut self, counts: [u16; 3]) -> Result<Option<Edns>, Fault> {
         let mut edns = None;
         for (section, count) in counts.into_iter().enumerate() {
-            for _ in 0..count {
+            for index in 0..count {
                 let mut at_root = true;
                 self.name(|_| at_root = false)?;
                 let record_type = self.number()?;
@@ -231,11 +257,23 @@ impl<'a> Octets<'a> {
                 let length = self.number()?;
                 let rdata = self.take(usize::from(length))?;
                 if record_type != TYPE_OPT {
-                    continue;
+                    if record_type != TYPE_TSIG {
+                        continue;
+                    }
+                    // The last record of all (RFC 8945 §5.1).
+                    let is_last = section == 2 && index + 1 == count;
+                    let is_end = self.at == self.message.len();
+                    return Err(
+                        if is_last && is_end && tsig::is_well_formed(class, ttl, rdata) {
+                            Fault::Signed(edns)
+                        } else {
+                            Fault::Malformed
+                        },
+                    );
                 }
                 // One OPT, at the root, in the additional section (RFC 6891 §6.1.1).
                 if section != 2 || !at_root || edns.is_some() {
-                    return Err(Malformed);
+                    return Err(Fault::Malformed);
                 }
                 edns = Some(Edns {
                     payload_octets: class,
@@ -248,7 +286,7 @@ impl<'a> Octets<'a> {
         if self.at == self.message.len() {
             Ok(edns)
         } else {
-            Err(Malformed)
+            Err(Fault::Malformed)
         }
     }
 }

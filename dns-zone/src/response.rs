@@ -9,7 +9,7 @@ use crate::render::{Content, Owner, Prepared, Signed, Templates, Writer};
 /// Payload that we offer and never exceed in a datagram: passes without fragments nearly everywhere.
 pub(crate) const PAYLOAD_OCTETS_MAX: u16 = 1232;
 /// Datagram without EDNS (RFC 1035 §4.2.1).
-const PLAIN_OCTETS_MAX: u16 = 512;
+pub(crate) const PLAIN_OCTETS_MAX: u16 = 512;
 /// Octets of an OPT record without options.
 const OPT_OCTETS: usize = 11;
 /// Code and length of an option.
@@ -97,6 +97,8 @@ pub(crate) enum ResponseCode {
     NxDomain = 3,
     NotImp = 4,
     Refused = 5,
+    /// A signature by a key that is not known (RFC 8945 §5.2.1).
+    NotAuth = 9,
     /// Needs EDNS: its upper bits stand in the OPT record.
     BadVers = 16,
 }
@@ -198,6 +200,14 @@ impl<'r, 'q> Response<'r, 'q> {
 
     pub(crate) fn set_extended_error(&mut self, error: ExtendedError) {
         self.extended_error = Some(error);
+    }
+
+    /// Says that the query had this OPT record, where it was not read as far as that, if there is room
+    /// for one of ours.
+    #[cold]
+    pub(crate) fn set_edns(&mut self, edns: Option<Edns>) {
+        let has_room = self.writer.room() >= OPT_OCTETS;
+        self.edns = edns.filter(|_| has_room);
     }
 
     /// Forgets every record, for an answer that turned out to be an error.

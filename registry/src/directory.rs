@@ -19,6 +19,8 @@ use zeroize::Zeroizing;
 
 /// Largest file that is read whole: keys, certificates, configuration.
 const FILE_OCTETS_MAX: u64 = 1024 * 1024;
+/// Octets that have to fit at least before a start is worth while.
+const ROOM_OCTETS: usize = 1024 * 1024;
 /// Octets that are collected before they are written.
 const BUFFER_OCTETS: usize = 64 * 1024;
 
@@ -135,6 +137,19 @@ impl Directory {
                 .map_err(io_error(&path))?;
         }
         Ok(())
+    }
+
+    /// Whether there is room, and it may be written to: a file of a mebibyte is written, synced and
+    /// removed.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Io`].
+    pub fn check_room(&self) -> Result<(), DirectoryError> {
+        let path = self.root.join("room");
+        let written = write_secret(&path, &[0; ROOM_OCTETS]);
+        let removed = fs::remove_file(&path);
+        written?;
+        removed.map_err(io_error(&path))
     }
 
     /// Takes the directory for this process alone.

@@ -22,6 +22,7 @@ pub mod config;
 pub mod csr;
 pub mod demo;
 pub mod der;
+mod detached;
 pub mod directory;
 pub mod https_client;
 pub mod init;

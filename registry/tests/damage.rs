@@ -6,11 +6,15 @@ mod harness;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::FileExt;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use credentials::{eid, line, load};
 use harness::{Registry, Serving, succeed};
 use iot_dns_zone::{Profile, ZoneWriter};
+
+/// What is said when a start would succeed.
+const IS_PAST: &str = "nothing stands in the way of a start any more";
 
 const TYPE_SOA: u16 = 6;
 const TYPE_TLSA: u16 = 52;
@@ -143,11 +147,62 @@ fn a_database_that_cannot_be_read_leaves_the_zone_answered_and_signed() {
     assert!(!registry.run(&["zone", "rebuild"]).status.success());
     assert!(blocks() == before);
 
-    let message = registry.answers_only(|dns| assert!(is_device_answered(dns, 7)));
-    assert!(message.contains("only the published zone"), "{message}");
-    assert!(!message.contains("nothing in it is signed"), "{message}");
-    std::fs::write(&database, &content).unwrap();
     let serving = registry.serve();
+    assert!(is_device_answered(serving.dns, 7));
+    let said = serving.log();
+    assert!(said.contains("only the published zone"), "{said}");
+    assert!(!said.contains("nothing in it is signed"), "{said}");
+    assert!(!said.contains(IS_PAST), "{said}");
+    // Repaired while it answers.
+    std::fs::write(&database, &content).unwrap();
+    serving.wait_for_log(IS_PAST, 1);
+    assert!(is_device_answered(serving.dns, 7));
+    let serving = serving.stop().serve();
+    succeed(&serving.run(&["zone", "check"]));
+}
+
+#[test]
+fn a_database_that_hangs_at_the_start_leaves_the_zone_answered_within_seconds() {
+    let registry = Registry::init(Profile::Standard);
+    let text: String = (0..40).map(|number| line(number, "")).collect();
+    succeed(&load(&registry, &text));
+    let database = registry.dir.join("registry.db");
+    let aside = registry.dir.join("aside.db");
+    std::fs::rename(&database, &aside).unwrap();
+    // Whoever opens a pipe that nobody reads waits for ever, as with a disk that does not answer.
+    let made = Command::new("mkfifo").arg(&database).status().unwrap();
+    assert!(made.success());
+    let begin = Instant::now();
+    let serving = registry.serve();
+    assert!(is_device_answered(serving.dns, 7));
+    let waited = begin.elapsed();
+    assert!(waited < Duration::from_secs(15), "{waited:?}");
+    let said = serving.log();
+    assert!(said.contains("has not answered for 5 s"), "{said}");
+    assert!(!said.contains("nothing in it is signed"), "{said}");
+    std::fs::rename(&aside, &database).unwrap();
+    serving.wait_for_log(IS_PAST, 1);
+    // Nobody waits for what hangs.
+    let serving = serving.stop().serve();
+    succeed(&serving.run(&["zone", "check"]));
+}
+
+#[test]
+fn a_clock_that_is_right_again_is_told_to_a_registry_that_only_answers() {
+    let registry = Registry::init(Profile::Standard);
+    let text: String = (0..40).map(|number| line(number, "")).collect();
+    succeed(&load(&registry, &text));
+    // By the database, our clock is five hours late.
+    let later = |sign| format!("UPDATE registry SET seen_at = seen_at {sign} 18000");
+    execute(&registry, later('+'));
+    let serving = registry.serve();
+    assert!(is_device_answered(serving.dns, 7));
+    let said = serving.log();
+    assert!(said.contains("nothing in it is signed"), "{said}");
+    assert!(said.contains("accept-clock"), "{said}");
+    execute(&serving.registry, later('-'));
+    serving.wait_for_log(IS_PAST, 1);
+    let serving = serving.stop().serve();
     succeed(&serving.run(&["zone", "check"]));
 }
 
@@ -221,7 +276,7 @@ fn scalar(registry: &Registry, query: String) -> String {
 }
 
 #[test]
-fn a_zone_that_can_be_written_again_is_signed_again_without_a_start() {
+fn a_zone_that_can_be_written_again_is_signed_again_and_a_start_is_advised() {
     let registry = Registry::init(Profile::Standard);
     let text: String = (0..40).map(|number| line(number, "")).collect();
     succeed(&load(&registry, &text));
@@ -235,19 +290,19 @@ fn a_zone_that_can_be_written_again_is_signed_again_without_a_start() {
     // No file can be there, and so no writer.
     std::fs::remove_file(&current).unwrap();
     std::fs::create_dir(&current).unwrap();
-    let message = registry.answers_only(|dns| {
-        assert!(is_device_answered(dns, 7));
-        assert_eq!(version(), before, "nothing is written");
-        std::fs::remove_dir(&current).unwrap();
-        let begin = Instant::now();
-        while version() == before {
-            assert!(begin.elapsed() < Duration::from_secs(30), "it gave up");
-            std::thread::sleep(Duration::from_millis(200));
-        }
-        assert!(is_device_answered(dns, 7));
-    });
-    assert!(message.contains("nothing in it is signed"), "{message}");
-    assert!(message.contains("can be written again"), "{message}");
     let serving = registry.serve();
+    assert!(is_device_answered(serving.dns, 7));
+    assert_eq!(version(), before, "nothing is written");
+    assert!(serving.log().contains("nothing in it is signed"));
+    std::fs::remove_dir(&current).unwrap();
+    let begin = Instant::now();
+    while version() == before {
+        assert!(begin.elapsed() < Duration::from_secs(30), "it gave up");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert!(is_device_answered(serving.dns, 7));
+    serving.wait_for_log("can be written again", 1);
+    serving.wait_for_log(IS_PAST, 1);
+    let serving = serving.stop().serve();
     succeed(&serving.run(&["zone", "check"]));
 }

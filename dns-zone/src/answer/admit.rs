@@ -1,9 +1,10 @@
 //! Everything about a query that does not depend on the zone's content, and what is said instead of
 //! an answer.
 
-use crate::query::{Options, Query, Question};
+use crate::query::{Fault, Options, Query, Question};
 use crate::record_type::{TYPE_AXFR, TYPE_IXFR, TYPE_NXNAME, TYPE_OPT, TYPE_TKEY, TYPE_TSIG};
-use crate::response::{ExtendedError, Response, ResponseCode};
+use crate::response::{ExtendedError, PLAIN_OCTETS_MAX, Response, ResponseCode, Transport};
+use crate::tsig::Tsig;
 
 const CLASS_IN: u16 = 1;
 const OPCODE_QUERY: u8 = 0;
@@ -32,6 +33,11 @@ impl Refusal {
         }
     }
 
+    /// Whether the query has a signature that is the reason.
+    pub(super) fn is_of_signature(self) -> bool {
+        self.code == ResponseCode::NotAuth
+    }
+
     /// Turns a response into this error; returns its octets.
     pub(super) fn finish(self, mut response: Response<'_, '_>) -> usize {
         response.clear_records();
@@ -39,6 +45,26 @@ impl Refusal {
             response.set_extended_error(extended);
         }
         response.finish(self.code)
+    }
+}
+
+/// Adds the record that says that nobody here knows the key of a signed query (RFC 8945 §5.3.2) to a
+/// response of so many octets, where there is room for it. Returns the octets of the response.
+#[cold]
+pub(super) fn name_unknown_key(
+    message: &[u8],
+    query: &Query<'_>,
+    transport: Transport,
+    out: &mut [u8],
+    octets: usize,
+) -> usize {
+    let room = match transport {
+        Transport::Datagram => out.len().min(usize::from(PLAIN_OCTETS_MAX)),
+        Transport::Stream | Transport::EncryptedStream => out.len(),
+    };
+    match query.question.map(|question| Tsig::of(message, &question)) {
+        Some(Ok(tsig)) => tsig.append_bad_key(&mut out[..room.max(octets)], octets),
+        Some(Err(_)) | None => octets,
     }
 }
 
@@ -51,7 +77,10 @@ pub(super) fn admit<'r, 'q>(query: &'r Query<'q>) -> Result<&'r Question<'q>, Re
         _ => return Err(Refusal::new(ResponseCode::NotImp)),
     }
     let (Some(question), Ok(edns)) = (&query.question, query.edns) else {
-        return Err(Refusal::new(ResponseCode::FormErr));
+        return Err(Refusal::new(match query.edns {
+            Err(Fault::Signed(_)) => ResponseCode::NotAuth,
+            _ => ResponseCode::FormErr,
+        }));
     };
     if edns.is_some_and(|edns| edns.version != 0) {
         return Err(Refusal::new(ResponseCode::BadVers));

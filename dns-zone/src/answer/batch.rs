@@ -1,11 +1,11 @@
 //! Many queries at once, in phases: while one waits for memory, the others are worked on.
 
-use super::admit::{Refusal, admit, admit_on_stream};
+use super::admit::{Refusal, admit, admit_on_stream, name_unknown_key};
 use super::resolve::{Request, Unanswerable};
 use super::{Answering, Disposition, Patience, Transport};
 use crate::denial::{Chain, Name};
 use crate::position::{Key, Position};
-use crate::query::Query;
+use crate::query::{Fault, Query};
 use crate::response::{ExtendedError, Response, ResponseCode};
 use crate::snapshot::Snapshot;
 use crate::store::page::{Damaged, PageNo};
@@ -125,7 +125,7 @@ impl Batch<'_> {
         }
         for (pending, exchange) in pending.iter().zip(exchanges) {
             exchange.disposition = match pending {
-                Some(pending) => self.render(pending, N > 1, exchange.out),
+                Some(pending) => self.render(pending, N > 1, exchange.query, exchange.out),
                 None => Disposition::Drop,
             };
         }
@@ -204,13 +204,28 @@ impl Batch<'_> {
     }
 
     #[inline]
-    fn render(&self, pending: &Pending<'_>, is_one_of_many: bool, out: &mut [u8]) -> Disposition {
-        let Some(mut response) = Response::new(&pending.query, self.answering, self.transport, out)
-        else {
+    fn render(
+        &self,
+        pending: &Pending<'_>,
+        is_one_of_many: bool,
+        message: &[u8],
+        out: &mut [u8],
+    ) -> Disposition {
+        let (query, transport) = (&pending.query, self.transport);
+        let Some(mut response) = Response::new(query, self.answering, transport, &mut *out) else {
             return Disposition::Drop;
         };
         let resolved = match (&pending.step, &pending.query.question) {
-            (Step::Refuse(refusal), _) => return Disposition::Answer(refusal.finish(response)),
+            (Step::Refuse(refusal), _) => {
+                if let Err(Fault::Signed(edns)) = query.edns {
+                    response.set_edns(edns);
+                }
+                let mut octets = refusal.finish(response);
+                if refusal.is_of_signature() {
+                    octets = name_unknown_key(message, query, transport, out, octets);
+                }
+                return Disposition::Answer(octets);
+            }
             // Only a question that was read is looked for.
             (Step::Find { .. }, None) => return Disposition::Drop,
             (Step::Find { found: Err(_), .. }, Some(_)) => Err(Unanswerable::Damaged),

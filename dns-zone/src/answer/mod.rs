@@ -6,6 +6,7 @@
 //! | shorter than a header, or a response | none |
 //! | not exactly one question, compression, trailing octets, two OPT | FORMERR |
 //! | opcode NOTIFY or UPDATE; other opcodes | REFUSED; NOTIMP |
+//! | a signature (TSIG): that cannot be read, is not the last record; any other | FORMERR; NOTAUTH, BADKEY |
 //! | EDNS version above 0 | BADVERS |
 //! | over a stream: a keepalive with a time of the client's | FORMERR |
 //! | QTYPE 0, OPT, NXNAME, TKEY, TSIG | FORMERR |

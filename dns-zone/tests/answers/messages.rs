@@ -173,7 +173,7 @@ fn malformed_messages_get_formerr_or_nothing() {
             "unknown flags and options",
         ),
         (
-            vec![0, 0, 250, 0, 255, 0, 0, 0, 0, 0, 0],
+            vec![0, 0, 99, 0, 255, 0, 0, 0, 0, 0, 0],
             "an unknown record beside the question",
         ),
     ] {
@@ -197,4 +197,69 @@ fn a_higher_edns_version_is_refused_with_ours() {
     assert_eq!(u16::from(message.metadata.response_code), 16);
     assert_eq!(message.edns.unwrap().version(), 0);
     assert!(message.answers.is_empty());
+}
+
+#[test]
+fn a_signature_by_a_key_that_nobody_knows_is_answered_with_badkey() {
+    const KEY: &[u8] = b"\x03key\x07example\0";
+    const ALGORITHM: &[u8] = b"\x0bhmac-sha256\0";
+    let time_and_fudge = [0, 0, 0x6b, 0x49, 0xd2, 0, 1, 44];
+    let tsig = |mac: &[u8], error: u16| {
+        let [mac_high, mac_low] = (mac.len() as u16).to_be_bytes();
+        let [error_high, error_low] = error.to_be_bytes();
+        let rdata = [
+            ALGORITHM,
+            &time_and_fudge,
+            &[mac_high, mac_low],
+            mac,
+            &[0xab, 0xcd, error_high, error_low, 0, 0],
+        ]
+        .concat();
+        let head = [0, 250, 0, 255, 0, 0, 0, 0, 0, rdata.len() as u8];
+        [KEY, &head, &rdata].concat()
+    };
+    let zone = devices();
+    let with_additional = |records: &[&[u8]]| {
+        let mut octets = Ask::new(fixture::APEX, 6).plain().octets();
+        octets[11] = records.len() as u8;
+        octets.extend(records.concat());
+        octets
+    };
+    let edns = opt(1232, 0, DNSSEC_OK, &[]);
+    let ours = opt(1232, 0, DNSSEC_OK, &[]);
+    for transport in [Transport::Datagram, Transport::Stream] {
+        for with_edns in [false, true] {
+            let signature = tsig(&[7; 32], 0);
+            let records = if with_edns {
+                vec![&edns[..], &signature]
+            } else {
+                vec![&signature[..]]
+            };
+            let query = with_additional(&records);
+            let response = respond(&zone, &query, transport, NOW).unwrap();
+            let question = Ask::new(fixture::APEX, 6).question();
+            let refusal = tsig(&[], 17);
+            let expected = if with_edns {
+                [&question[..], &ours, &refusal].concat()
+            } else {
+                [&question[..], &refusal].concat()
+            };
+            assert_eq!(response[3] & 0x0f, 9, "NOTAUTH");
+            let counts = [0, 1, 0, 0, 0, 0, 0, 1 + u8::from(with_edns)];
+            assert_eq!(response[4..12], counts);
+            assert_eq!(response[12..], expected);
+        }
+    }
+    // Where there is no room for the record, the code alone says it.
+    let labels = [&[63][..], &[b'k'; 63]].concat().repeat(3);
+    let name = [&labels[..], &[61], &[b'k'; 61], &[0]].concat();
+    let rdata = [&name[..], &time_and_fudge, &[0; 8]].concat();
+    let [high, low] = (rdata.len() as u16).to_be_bytes();
+    let head = [0, 250, 0, 255, 0, 0, 0, 0, high, low];
+    let query = with_additional(&[&[&name[..], &head, &rdata].concat()]);
+    for (transport, records) in [(Transport::Datagram, 0), (Transport::Stream, 1)] {
+        let response = respond(&zone, &query, transport, NOW).unwrap();
+        assert_eq!(response[3] & 0x0f, 9, "NOTAUTH");
+        assert_eq!(response[11], records);
+    }
 }

@@ -105,6 +105,8 @@ fn counts_and_lengths() -> Vec<(&'static str, Vec<u8>, Fate)> {
     let good = |counts| message(counts, &[QUESTION]);
     let in_section = |counts, octets: &[u8]| message(counts, &[QUESTION, octets]);
     let opt = record(41, 0, &[]);
+    // Algorithm, time, fudge, no MAC, id, error, no other data.
+    let tsig = record(250, 17, &[0; 17]);
     let malformed = [
         ("65,535 questions", good([ALL, 0, 0, 0])),
         ("65,535 answers", good([1, ALL, 0, 0])),
@@ -151,20 +153,38 @@ fn counts_and_lengths() -> Vec<(&'static str, Vec<u8>, Fate)> {
             "TSIG past the end",
             additional(1, &record(250, 16, &[0; 10])),
         ),
+        ("TSIG without RDATA", additional(1, &record(250, 0, &[]))),
+        (
+            "a TSIG of ten octets",
+            additional(1, &record(250, 10, &[0; 10])),
+        ),
+        (
+            "a TSIG whose algorithm is a pointer",
+            additional(1, &record(250, 17, &[&[0xc0, 12][..], &[0; 15]].concat())),
+        ),
+        (
+            "a TSIG whose MAC is longer than it",
+            additional(
+                1,
+                &record(250, 17, &[&[0; 9][..], &[0xff; 2], &[0; 6]].concat()),
+            ),
+        ),
+        (
+            "a TSIG that is not the last record",
+            additional(2, &[&tsig[..], &opt].concat()),
+        ),
+        ("two TSIG", additional(2, &[&tsig[..], &tsig].concat())),
+        ("TSIG in the answer", in_section([1, 1, 0, 0], &tsig)),
+        (
+            "a TSIG and an octet behind it",
+            additional(1, &[&tsig[..], &[0]].concat()),
+        ),
     ];
     let mut traps: Vec<_> = malformed
         .map(|(what, octets)| (what, octets, Fate::Malformed))
         .into();
-    // Nobody here knows TSIG, so nothing of its RDATA is read, however short (RFC 8945 §5.1).
-    for rdata in [
-        &[][..],
-        &[0],
-        &[0; 10],
-        &[0xc0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff],
-    ] {
-        let tsig = record(250, rdata.len() as u16, rdata);
-        traps.push(("TSIG that is none", additional(1, &tsig), Fate::Answered));
-    }
+    // Nobody here knows its key (RFC 8945 §5.2.1).
+    traps.push(("a TSIG", additional(1, &tsig), Fate::Answered));
     traps
 }
 

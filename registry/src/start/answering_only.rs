@@ -4,30 +4,34 @@
 //!
 //! Its signatures are kept fresh. Where the zone cannot be written (a full disk, a damaged page), or
 //! must not be (the clock is not to be believed), it is answered as it is: what has expired is refused.
-//! Signing begins by itself when the zone can be written again.
+//! Signing begins by itself when the zone can be written again. Commands come back with the next start:
+//! when nothing stands in its way any more, that is said.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use iot_dns_zone::net::Server;
-use iot_dns_zone::{StoreError, ZoneError, ZoneReader, ZoneWriter};
+use iot_dns_zone::{ZoneError, ZoneReader, ZoneWriter};
 use iot_epp_api::server::ServerHandle;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::published::{Place, Published, may_pass};
 use super::refusing::Refusing;
-use super::{StartError, doors};
+use super::{StartError, doors, outlook};
 use crate::ca::TrustRoots;
 use crate::clock::{self, unix_now};
 use crate::config::{Config, Listen};
 use crate::directory::{Directory, DirectoryLock};
+use crate::publisher::failures::is_final;
 use crate::publisher::health::Health;
+use crate::repetition::Repetition;
 
 /// How often the alarm is repeated.
 const ALARM_PERIOD: Duration = Duration::from_secs(60);
-/// How often it is tried whether the zone can be written again.
+/// How often it is tried whether the zone can be written again, and looked whether a start would
+/// succeed.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 /// Pause after a failure.
 const FAILURE_PAUSE: Duration = Duration::from_millis(500);
@@ -43,6 +47,7 @@ pub struct AnsweringOnly {
     stop: Arc<Notify>,
     care: JoinHandle<()>,
     alarm: JoinHandle<()>,
+    watch: JoinHandle<()>,
     _lock: DirectoryLock,
 }
 
@@ -75,15 +80,16 @@ impl AnsweringOnly {
                 .as_ref()
                 .map_or(config.listen.api, ServerHandle::local_addr),
         };
-        let alarm = Alarm::of(reason, &published);
+        let alarm = Arc::new(Alarm::of(reason, &published));
         alarm.raise();
-        let (stop, is_signed) = (Arc::new(Notify::new()), Arc::clone(&alarm.is_signed));
+        let (stop, cared) = (Arc::new(Notify::new()), Arc::clone(&alarm));
         Ok(Self {
             listen,
             dns,
             api,
-            care: tokio::spawn(care(place, published, is_signed, Arc::clone(&stop))),
-            alarm: tokio::spawn(alarm.repeat()),
+            care: tokio::spawn(care(place, published, cared, Arc::clone(&stop))),
+            watch: tokio::spawn(watch(directory.clone(), Arc::clone(&alarm))),
+            alarm: tokio::spawn(async move { alarm.repeat().await }),
             stop,
             _lock: lock,
         })
@@ -92,6 +98,7 @@ impl AnsweringOnly {
     /// Closes the doors.
     pub async fn stop(self) {
         self.alarm.abort();
+        self.watch.abort();
         self.stop.notify_one();
         if let Some(api) = self.api {
             api.shutdown().await;
@@ -103,22 +110,19 @@ impl AnsweringOnly {
     }
 }
 
-async fn care(place: Place, published: Published, is_signed: Arc<AtomicBool>, stop: Arc<Notify>) {
+async fn care(place: Place, published: Published, alarm: Arc<Alarm>, stop: Arc<Notify>) {
     let _guard = crate::panics::AbortOnPanic("signing again");
+    let waits = published.waits();
     let writer = match published {
         Published::Writable(writer) => Some(*writer),
-        Published::AsItIs { reader, obstacle } => {
-            let waits = obstacle.is_some_and(|obstacle| may_pass(&obstacle)) && reader.gives_way();
-            if waits {
-                until_writable(&place, &reader, &stop).await
-            } else {
-                stop.notified().await;
-                None
-            }
+        Published::AsItIs { reader, .. } if waits => until_writable(&place, &reader, &stop).await,
+        Published::AsItIs { .. } => {
+            stop.notified().await;
+            None
         }
     };
     if let Some(writer) = writer {
-        is_signed.store(true, Ordering::Relaxed);
+        alarm.is_signed.store(true, Ordering::Relaxed);
         keep_fresh(writer, &stop).await;
     }
 }
@@ -155,17 +159,19 @@ async fn until_writable(place: &Place, reader: &ZoneReader, stop: &Notify) -> Op
 
 async fn keep_fresh(mut writer: ZoneWriter, stop: &Notify) {
     let urgent = Arc::clone(writer.reader().urgent());
-    let mut health = Health::default();
+    let mut told = Told::default();
     loop {
         let now = unix_now();
-        let patience = match step(&mut writer, &mut health, now) {
+        let patience = match step(&mut writer, &mut told, now) {
             Ok(()) => Duration::from_secs(writer.next_work_at().saturating_sub(now)).min(IDLE_MAX),
-            Err(error @ (ZoneError::Store(StoreError::Failed { .. }) | ZoneError::Stopped)) => {
+            Err(error) if is_final(&error) => {
                 tracing::error!(%error, "the zone may not be durable; ending the process");
                 std::process::abort();
             }
             Err(error) => {
-                tracing::error!(alarm = true, %error, "signing again failed");
+                if let Some(times) = told.signing.fails(Instant::now()) {
+                    tracing::error!(alarm = true, %error, times, "signing again failed");
+                }
                 FAILURE_PAUSE
             }
         };
@@ -178,19 +184,56 @@ async fn keep_fresh(mut writer: ZoneWriter, stop: &Notify) {
     }
 }
 
-fn step(writer: &mut ZoneWriter, health: &mut Health, now: u64) -> Result<(), ZoneError> {
+/// What was said of the zone's signatures.
+#[derive(Default)]
+struct Told {
+    health: Health,
+    signing: Repetition,
+    clock: Repetition,
+}
+
+fn step(writer: &mut ZoneWriter, told: &mut Told, now: u64) -> Result<(), ZoneError> {
     if let Err(error) = clock::check() {
-        tracing::error!(alarm = true, %error, "nothing is signed");
+        if let Some(times) = told.clock.fails(Instant::now()) {
+            tracing::error!(alarm = true, %error, times, "nothing is signed");
+        }
         return Ok(());
+    }
+    if let Some(failures) = told.clock.works() {
+        tracing::info!(failures, "the clock is right again");
     }
     // There is no database that could promise it: the commit record alone has to bound it.
     if let Some(ceiling) = writer.ceiling_wanted(now) {
         writer.raise_ceiling(ceiling);
     }
     let work = tokio::task::block_in_place(|| writer.work(now, ZoneWriter::WORK_SIGNATURES))?;
-    health.note(&work);
-    health.look(writer, now);
+    if work.signatures > 0
+        && let Some(failures) = told.signing.works()
+    {
+        tracing::info!(failures, "signing works again");
+    }
+    told.health.note(&work);
+    told.health.look(writer, now);
     Ok(())
+}
+
+/// Looks whether a start would succeed, for ever; one look at a time, however long it takes.
+async fn watch(directory: Directory, alarm: Arc<Alarm>) {
+    loop {
+        tokio::time::sleep(TRY_AGAIN).await;
+        let seen = if alarm.is_writable() {
+            outlook::look(&directory).await
+        } else {
+            continue;
+        };
+        if let Err(obstacle) = &seen {
+            tracing::debug!(%obstacle, "a start would not succeed yet");
+        }
+        let is_past = seen.is_ok();
+        if alarm.is_past.swap(is_past, Ordering::Relaxed) != is_past {
+            alarm.raise();
+        }
+    }
 }
 
 /// What the operators are told.
@@ -199,7 +242,12 @@ struct Alarm {
     /// Why the zone could not be written at the start.
     obstacle: String,
     repair: &'static str,
-    is_signed: Arc<AtomicBool>,
+    is_signed: AtomicBool,
+    /// Whether only somebody's deed makes the zone right, or its being opened here.
+    is_damaged: bool,
+    waits: bool,
+    /// Whether a start would succeed, as far as can be told.
+    is_past: AtomicBool,
 }
 
 impl Alarm {
@@ -209,14 +257,23 @@ impl Alarm {
             Published::AsItIs { obstacle, .. } => (false, obstacle.as_ref()),
         };
         Self {
+            is_damaged: is_damaged(&reason, obstacle),
+            waits: published.waits(),
             repair: repair(&reason, obstacle),
             obstacle: obstacle.map(ToString::to_string).unwrap_or_default(),
             reason,
-            is_signed: Arc::new(AtomicBool::new(is_signed)),
+            is_signed: AtomicBool::new(is_signed),
+            is_past: AtomicBool::new(false),
         }
     }
 
-    async fn repeat(self) {
+    /// Whether the next start could write the zone, as far as is known here: where this process tries
+    /// to, it has to have succeeded.
+    fn is_writable(&self) -> bool {
+        self.is_signed.load(Ordering::Relaxed) || !self.is_damaged && !self.waits
+    }
+
+    async fn repeat(&self) {
         loop {
             tokio::time::sleep(ALARM_PERIOD).await;
             self.raise();
@@ -229,8 +286,17 @@ impl Alarm {
             obstacle,
             repair,
             is_signed,
+            is_past,
+            ..
         } = self;
-        if is_signed.load(Ordering::Relaxed) {
+        if is_past.load(Ordering::Relaxed) {
+            tracing::error!(
+                alarm = true,
+                %reason,
+                "nothing stands in the way of a start any more: restart the registry, and it takes commands again; \
+                 until then only the published zone is served"
+            );
+        } else if is_signed.load(Ordering::Relaxed) {
             tracing::error!(
                 alarm = true,
                 %reason,
@@ -249,14 +315,23 @@ impl Alarm {
     }
 }
 
+/// Whether the zone has to be made anew.
+fn is_damaged(reason: &StartError, obstacle: Option<&ZoneError>) -> bool {
+    obstacle.is_some_and(ZoneError::is_damage)
+        || matches!(reason, StartError::Zone(error) if error.is_damage())
+}
+
 /// What is to be done, in one sentence.
 fn repair(reason: &StartError, obstacle: Option<&ZoneError>) -> &'static str {
-    let is_damaged = obstacle.is_some_and(ZoneError::is_damage)
-        || matches!(reason, StartError::Zone(error) if error.is_damage());
     match reason {
-        _ if is_damaged => "stop the registry, run 'iot-registry zone rebuild', and start it anew",
+        _ if is_damaged(reason, obstacle) => {
+            "stop the registry, run 'iot-registry zone rebuild', and start it anew"
+        }
         StartError::Clock { .. } | StartError::OlderDatabase { .. } | StartError::OtherDatabase => {
             "stop the registry, do what the reason says, and start it anew"
+        }
+        StartError::SilentDatabase { .. } => {
+            "look at the disk and the file system of registry.db; when they answer, stop the registry and start it anew"
         }
         _ => "repair the cause (a full disk: free room), then stop the registry and start it anew",
     }

@@ -1,15 +1,19 @@
 //! The database at the start: is it the right one, and what did the last process leave in it?
 
+use std::time::Duration;
+
 use iot_dns_zone::{CommitRecord, Role, ZoneKeys};
 use iot_epp_api::BearerToken;
+use tokio::runtime::Handle;
 
 use super::StartError;
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::csr;
+use crate::detached;
 use crate::directory::{self, Directory};
 use crate::init::OPERATOR_ACCOUNT;
-use crate::store::{CreateAccount, Identity, Opened, Origin, StartUp, Store};
+use crate::store::{CreateAccount, Identity, Opened, Origin, StartUp, Store, StoreError};
 
 /// Furthest that the clock may be behind the last time written down.
 const CLOCK_BEHIND_MAX_SECS: u64 = 3600;
@@ -39,7 +43,8 @@ pub(super) fn zone_key_hashes(keys: &ZoneKeys) -> Result<[[u8; 32]; 2], StartErr
     Ok([ksk, zsk])
 }
 
-fn operator_token(directory: &Directory) -> Result<BearerToken, StartError> {
+/// The operators' token, from its file.
+pub(super) fn operator_token(directory: &Directory) -> Result<BearerToken, StartError> {
     let octets = directory::read_secret(&directory.operator_token())?;
     let text = std::str::from_utf8(&octets).unwrap_or_default();
     BearerToken::parse(text.trim()).map_err(|_| StartError::OperatorToken)
@@ -53,7 +58,17 @@ pub(super) async fn check_before_writing(
     last: Option<&CommitRecord>,
     now: u64,
 ) -> Result<(), StartError> {
-    let Some(identity) = store.identity().await? else {
+    check(store.identity().await?, keys, last, now)
+}
+
+/// The same for what the database says of itself.
+pub(super) fn check(
+    identity: Option<Identity>,
+    keys: &ZoneKeys,
+    last: Option<&CommitRecord>,
+    now: u64,
+) -> Result<(), StartError> {
+    let Some(identity) = identity else {
         return if last.is_some() {
             Err(StartError::OtherDatabase)
         } else {
@@ -81,6 +96,33 @@ pub(super) async fn check_before_writing(
         }
         _ => Ok(()),
     }
+}
+
+/// Opens the database, checks it and reads what the last process left, where that takes no longer than
+/// `patience`. An opening that is given up goes on by itself and ends by closing the database: a change
+/// of its schema is not begun in vain again and again.
+pub(super) async fn open_within(
+    patience: Option<Duration>,
+    directory: &Directory,
+    config: &Config,
+    keys: &ZoneKeys,
+    last: Option<&CommitRecord>,
+) -> Result<(Store, Opened), StartError> {
+    let path = directory.database();
+    let runtime = Handle::current();
+    let opening = detached::run(move || runtime.block_on(Store::open(&path)));
+    let work = async {
+        let store = opening.await.unwrap_or(Err(StoreError::Stopped))?;
+        check_before_writing(&store, keys, last, unix_now()).await?;
+        let opened = open(&store, keys, directory, config).await?;
+        Ok((store, opened))
+    };
+    let Some(patience) = patience else {
+        return work.await;
+    };
+    let waited_secs = patience.as_secs();
+    let in_time = tokio::time::timeout(patience, work).await;
+    in_time.unwrap_or(Err(StartError::SilentDatabase { waited_secs }))
 }
 
 /// Reads what the last process left, and makes the operators' account in a new database.

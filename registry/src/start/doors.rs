@@ -18,6 +18,8 @@ use crate::directory::Directory;
 use crate::service::Service;
 use crate::store::Expire;
 
+/// Longest time that a start waits for the database to open; then the zone is answered without it.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(5);
 /// How often certificates are looked at whose time may be over.
 const EXPIRY_PERIOD: Duration = Duration::from_secs(30);
 
@@ -38,7 +40,7 @@ impl Running {
     /// # Errors
     /// [`StartError`].
     pub async fn start(directory: &Directory) -> Result<Self, StartError> {
-        let core = Core::open(directory).await?;
+        let core = Core::open_within(directory, DATABASE_PATIENCE).await?;
         let listen = core.config.listen.clone();
         Self::open_doors(core, listen).await
     }

@@ -77,6 +77,12 @@ pub enum StartError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The database hangs.
+    #[error("the database has not answered for {waited_secs} s")]
+    SilentDatabase {
+        /// How long was waited.
+        waited_secs: u64,
+    },
     /// The DNS listeners.
     #[error(transparent)]
     Net(#[from] ServeError),
@@ -102,6 +108,7 @@ impl StartError {
                 | Self::OperatorToken
                 | Self::Zone(_)
                 | Self::Store(_)
+                | Self::SilentDatabase { .. }
         )
     }
 }

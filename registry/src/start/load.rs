@@ -51,7 +51,7 @@ pub(crate) async fn build_now(
     directory: &Directory,
     progress: impl Fn(u64) + Sync,
 ) -> Result<(u32, u64), StartError> {
-    let core = Core::open_with(directory, &progress).await?;
+    let core = Core::open_with(directory, None, &progress).await?;
     let snapshot = core.service.publisher().reader().snapshot();
     let built = (snapshot.serial(), snapshot.device_names() as u64);
     drop(snapshot);

@@ -9,22 +9,23 @@ pub(crate) mod entries;
 mod error;
 mod integrity;
 mod load;
+mod outlook;
 mod published;
 mod rebuild;
 mod refusing;
 mod scrub;
 mod zone;
 
+use std::time::Duration;
+
 use iot_dns_zone::{ZoneKeys, ZoneWriter};
 use tokio::task::JoinHandle;
 
 use crate::ca::TrustRoots;
-use crate::clock::unix_now;
 use crate::config::Config;
 use crate::directory::{Directory, DirectoryLock};
 use crate::publisher::Publisher;
 use crate::service::Service;
-use crate::store::Store;
 
 pub use answering_only::AnsweringOnly;
 pub use doors::Running;
@@ -48,12 +49,18 @@ impl Core {
     /// # Errors
     /// [`StartError`]; nothing is served then.
     pub async fn open(directory: &Directory) -> Result<Self, StartError> {
-        Self::open_with(directory, &|_| {}).await
+        Self::open_with(directory, None, &|_| {}).await
+    }
+
+    /// Like [`Core::open`]; a database that does not answer for so long is an error.
+    async fn open_within(directory: &Directory, patience: Duration) -> Result<Self, StartError> {
+        Self::open_with(directory, Some(patience), &|_| {}).await
     }
 
     /// Like [`Core::open`]; `progress` is told the number of names signed when the zone is built.
     async fn open_with(
         directory: &Directory,
+        patience: Option<Duration>,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Self, StartError> {
         if !directory.is_initialised() {
@@ -68,10 +75,10 @@ impl Core {
         trust
             .own_key_hashes
             .extend(database::zone_key_hashes(&keys)?);
-        let store = Store::open(&directory.database()).await?;
         let last = ZoneWriter::last_commit(&directory.zone())?;
-        database::check_before_writing(&store, &keys, last.as_ref(), unix_now()).await?;
-        let opened = database::open(&store, &keys, directory, &config).await?;
+        let database =
+            database::open_within(patience, directory, &config, &keys, last.as_ref()).await?;
+        let (store, opened) = database;
         let place = zone::Place {
             directory,
             config: &config,

@@ -4,13 +4,14 @@
 use std::path::PathBuf;
 
 use iot_dns_zone::{
-    Ceiling, Opening, Start, StoreError, ZoneConfig, ZoneError, ZoneKeys, ZoneReader, ZoneWriter,
+    Ceiling, Opening, Start, ZoneConfig, ZoneError, ZoneKeys, ZoneReader, ZoneWriter,
 };
 
 use super::StartError;
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::directory::Directory;
+use crate::publisher::failures::is_final;
 
 /// Where the zone is, and what it has to be.
 pub(super) struct Place {
@@ -96,13 +97,20 @@ impl Published {
             Self::AsItIs { reader, .. } => reader.clone(),
         }
     }
+
+    /// Whether the zone is to be opened for writing as soon as that can be done.
+    pub(super) fn waits(&self) -> bool {
+        match self {
+            Self::AsItIs {
+                reader,
+                obstacle: Some(obstacle),
+            } => may_pass(obstacle) && reader.gives_way(),
+            Self::Writable(_) | Self::AsItIs { obstacle: None, .. } => false,
+        }
+    }
 }
 
 /// Whether what kept the zone from being written may pass while this process lives.
 pub(super) fn may_pass(obstacle: &ZoneError) -> bool {
-    let is_final = matches!(
-        obstacle,
-        ZoneError::Store(StoreError::Failed { .. }) | ZoneError::Stopped
-    );
-    !is_final && !obstacle.is_damage()
+    !is_final(obstacle) && !obstacle.is_damage()
 }

@@ -1,14 +1,18 @@
 //! Reading outside of the write transactions: info, lists, authentication, and what the publisher
 //! needs.
 
+use std::path::Path;
+
 use iot_identity::{DeviceId, Publication, Slot};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
+use sqlx::{Connection, Row, SqliteConnection};
 
 use super::accounts::{AccountRow, token_hash};
 use super::rows::{self, corrupt, optional_u32, optional_unix, sql_time, unix};
 use super::{Store, StoreError};
 use crate::lifecycle::Facts;
+
+const IDENTITY: &str = "SELECT * FROM registry WHERE id = 1";
 
 /// What the database says of itself before anything is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +54,27 @@ pub struct JournalRow {
     pub quarantined: Option<String>,
 }
 
+impl Identity {
+    fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+        let number = |column| optional_u32(row, column)?.ok_or_else(|| corrupt(column));
+        Ok(Self {
+            database_id: row
+                .try_get::<&[u8], _>("database_id")?
+                .try_into()
+                .map_err(corrupt)?,
+            ksk_hash: row
+                .try_get::<&[u8], _>("ksk_hash")?
+                .try_into()
+                .map_err(corrupt)?,
+            fencing_token: unix(row, "fencing_token")?,
+            serial_ceiling: number("serial_ceiling")?,
+            expiration_ceiling: number("expiration_ceiling")?,
+            journal_head: unix(row, "journal_head")?,
+            seen_at: unix(row, "seen_at")?,
+        })
+    }
+}
+
 impl JournalRow {
     fn read(row: &SqliteRow) -> Result<Self, StoreError> {
         let serial = optional_u32(row, "published_serial")?;
@@ -74,26 +99,20 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn identity(&self) -> Result<Option<Identity>, StoreError> {
-        let row = sqlx::query("SELECT * FROM registry WHERE id = 1")
-            .fetch_optional(self.readers())
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        let number = |column| optional_u32(&row, column)?.ok_or_else(|| corrupt(column));
-        Ok(Some(Identity {
-            database_id: row
-                .try_get::<&[u8], _>("database_id")?
-                .try_into()
-                .map_err(corrupt)?,
-            ksk_hash: row
-                .try_get::<&[u8], _>("ksk_hash")?
-                .try_into()
-                .map_err(corrupt)?,
-            fencing_token: unix(&row, "fencing_token")?,
-            serial_ceiling: number("serial_ceiling")?,
-            expiration_ceiling: number("expiration_ceiling")?,
-            journal_head: unix(&row, "journal_head")?,
-            seen_at: unix(&row, "seen_at")?,
-        }))
+        let row = sqlx::query(IDENTITY).fetch_optional(self.readers()).await?;
+        row.as_ref().map(Identity::read).transpose()
+    }
+
+    /// The same of a database that is not open here. It is only read.
+    ///
+    /// # Errors
+    /// [`StoreError`]: it cannot be read.
+    pub async fn identity_in(path: &Path) -> Result<Option<Identity>, StoreError> {
+        let options = SqliteConnectOptions::new().filename(path).read_only(true);
+        let mut connection = SqliteConnection::connect_with(&options).await?;
+        let row = sqlx::query(IDENTITY).fetch_optional(&mut connection).await;
+        connection.close().await?;
+        row?.as_ref().map(Identity::read).transpose()
     }
 
     /// The enabled account that a token belongs to: name and role.
