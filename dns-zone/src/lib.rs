@@ -5,8 +5,8 @@
 //! the newest version that is durable, and a [`ZoneObserver`] the same to another process. The signed
 //! zone lives on disk, mapped into memory; a start opens it and signs nothing.
 //!
-//! What it does not do: wildcards, aliases, delegations, NSEC3, zone transfer, dynamic update, TSIG,
-//! cookies, rate limits.
+//! What it does not do: wildcards, aliases, delegations, NSEC3, zone transfer, dynamic update,
+//! cookies, rate limits. It knows no keys of others: a query with a signature is refused (`tsig`).
 //!
 //! In reading order:
 //!

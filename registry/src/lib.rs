@@ -11,7 +11,7 @@
 //!
 //! Around it: [`directory`] (files and secrets), [`config`], [`mod@init`], [`start`], [`clock`],
 //! [`trust_anchor`], [`load`] (credentials issued elsewhere), [`https_client`] (commands to a running
-//! registry),
+//! registry), `repetition` (failures that repeat), `detached` (work that may hang), `panics`,
 //! [`cli`] and [`demo`]. Only `demo` knows the verifier and the device.
 
 pub mod authorisation;

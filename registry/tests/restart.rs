@@ -303,3 +303,22 @@ fn what_was_released_before_a_restart_still_bounds_a_withdrawal() {
         "{denied} {last:?}"
     );
 }
+
+#[test]
+fn a_database_that_lost_its_log_is_an_older_copy() {
+    let serving = Registry::init(Profile::Standard).serve();
+    register(&serving, EID);
+    let registry = serving.kill();
+    let log = registry.dir.join("registry.db-wal");
+    assert!(log.metadata().unwrap().len() > 0, "what was not yet taken over");
+    let aside = registry.scratch.path().join("wal");
+    std::fs::rename(&log, &aside).unwrap();
+    let message = registry.answers_only(|dns| assert!(is_answered(dns, EID)));
+    assert!(message.contains("older copy"), "{message}");
+    assert!(message.contains("newer database back"), "{message}");
+    let _ = std::fs::remove_file(registry.dir.join("registry.db-shm"));
+    std::fs::rename(&aside, &log).unwrap();
+    let serving = registry.serve();
+    succeed(&serving.run(&["zone", "check"]));
+    assert!(is_answered(serving.dns, EID));
+}

@@ -86,6 +86,28 @@ async fn kdig_is_answered_over_every_transport() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn kdig_is_told_that_nobody_knows_its_key() {
+    let zone = devices();
+    let server = start(&zone, None).await;
+    let bound = server.bound().clone();
+    let key = "hmac-sha256:transfer.example:c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IQ==";
+    for (address, option) in [(bound.udp[0], "+notcp"), (bound.tcp[0], "+tcp")] {
+        let port = address.port().to_string();
+        let asked = ["-y", key, option, "+retry=0", "iotregistry.example", "SOA"];
+        let arguments = [&["@127.0.0.1", "-p", &port][..], &asked].concat();
+        let Some(output) = judge("kdig", &arguments) else {
+            break;
+        };
+        let said = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&said).to_uppercase();
+        assert!(text.contains("NOTAUTH"), "{option}: {text}");
+        assert!(text.contains("BADKEY"), "{option}: {text}");
+        assert!(!text.contains("MALFORMED"), "{option}: {text}");
+    }
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn delv_validates_presence_inactivity_and_absence() {
     let zone = devices();
     let server = start(&zone, None).await;
