@@ -310,7 +310,10 @@ fn a_database_that_lost_its_log_is_an_older_copy() {
     register(&serving, EID);
     let registry = serving.kill();
     let log = registry.dir.join("registry.db-wal");
-    assert!(log.metadata().unwrap().len() > 0, "what was not yet taken over");
+    assert!(
+        log.metadata().unwrap().len() > 0,
+        "what was not yet taken over"
+    );
     let aside = registry.scratch.path().join("wal");
     std::fs::rename(&log, &aside).unwrap();
     let message = registry.answers_only(|dns| assert!(is_answered(dns, EID)));
