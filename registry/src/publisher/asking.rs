@@ -1,11 +1,10 @@
 //! What the publisher asks of the database. However long the answer takes, signatures are kept fresh
 //! meanwhile.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use iot_dns_zone::Ceiling;
+use tokio::task::JoinHandle;
 
 use crate::store::{JournalRow, RaiseCeiling, Store, StoreError};
 
@@ -46,8 +45,8 @@ impl Wanted {
 pub(super) struct Answered {
     /// Promised.
     pub(super) ceiling: Option<Ceiling>,
-    /// The next rows of the journal; none when they were not asked for.
-    pub(super) rows: Option<Vec<JournalRow>>,
+    /// The rows of the journal after this one; none when they were not asked for.
+    pub(super) rows: Option<(u64, Vec<JournalRow>)>,
     /// The next holds of a backlog.
     pub(super) holds: Option<Holds>,
     /// Rows that the gate refused and that no later row has made void; none when they were not
@@ -63,20 +62,19 @@ pub(super) struct Holds {
     pub(super) are_all: bool,
 }
 
-type Question = Pin<Box<dyn Future<Output = Result<Answered, StoreError>> + Send>>;
-
 /// A question that is not answered yet, or whose answer was not taken yet.
 pub(super) struct Asking {
-    question: Question,
+    question: JoinHandle<Result<Answered, StoreError>>,
     answer: Option<Result<Answered, StoreError>>,
     begun_at: Instant,
     told_at: Option<Instant>,
 }
 
 impl Asking {
+    /// Asks, beside whatever the caller does next.
     pub(super) fn begin(store: Store, wanted: Wanted) -> Self {
         Self {
-            question: Box::pin(ask(store, wanted)),
+            question: tokio::spawn(ask(store, wanted)),
             answer: None,
             begun_at: Instant::now(),
             told_at: None,
@@ -86,7 +84,10 @@ impl Asking {
     /// Completes when the answer can be taken; may be given up and begun again.
     pub(super) async fn arrived(&mut self) {
         if self.answer.is_none() {
-            self.answer = Some((&mut self.question).await);
+            let answer = (&mut self.question).await;
+            self.answer = Some(answer.unwrap_or_else(|error| {
+                Err(StoreError::Sql(format!("a question ended early: {error}")))
+            }));
         }
     }
 
@@ -108,6 +109,13 @@ impl Asking {
             waited_secs = waited.as_secs(),
             "the database does not answer: nothing is published, signatures are kept fresh"
         );
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        // Nobody closes a database that still has a question to answer.
+        self.question.abort();
     }
 }
 
@@ -137,7 +145,7 @@ async fn ask(store: Store, wanted: Wanted) -> Result<Answered, StoreError> {
                 rows: holds,
             });
         }
-        answered.rows = Some(rows);
+        answered.rows = Some((after, rows));
     }
     Ok(answered)
 }

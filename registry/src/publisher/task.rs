@@ -131,9 +131,14 @@ impl Task {
         if let Some(refused) = &answered.refused {
             self.try_again(refused)?;
         }
-        let Some(rows) = answered.rows else {
+        let Some((after, rows)) = answered.rows else {
             return Ok(false);
         };
+        if after != self.applied {
+            // Asked ahead, and what was to come before was not published.
+            self.look = true;
+            return Ok(true);
+        }
         let backlog = answered.holds.is_some();
         if let Some(holds) = answered.holds {
             self.look = true;
@@ -145,10 +150,25 @@ impl Task {
             }
         }
         self.recovering = false;
-        if !rows.is_empty() {
-            self.publish_in_order(&rows)?;
+        if backlog {
+            self.ask_ahead(&rows);
         }
+        self.publish_in_order(&rows)?;
         Ok(backlog)
+    }
+
+    /// Asks for what follows on these rows, so that it is there when they are published.
+    fn ask_ahead(&mut self, rows: &[JournalRow]) {
+        let Some(last) = rows.last() else { return };
+        let now = unix_now();
+        let wanted = Wanted {
+            ceiling: self.writer.ceiling_wanted(now),
+            rows_after: Some(last.seq),
+            holds_after: self.jump_cursor.max(last.seq),
+            refused_until: None,
+            now,
+        };
+        self.asking = Some(Asking::begin(self.store.clone(), wanted));
     }
 
     /// What the database has answered; none while it has not, or nothing is asked. It is waited for,

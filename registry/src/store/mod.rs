@@ -11,6 +11,8 @@ mod accounts;
 mod audit;
 mod integrity;
 mod load;
+#[cfg(test)]
+mod plans;
 mod projection;
 mod publication;
 mod reading;

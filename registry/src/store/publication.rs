@@ -134,6 +134,16 @@ async fn write_released(
     Ok(())
 }
 
+pub(super) const BOUND_UNRECORDED: &str =
+    "UPDATE credential SET released_until = max(coalesce(released_until, 0), ?1)
+     WHERE (device_id, slot) IN (
+         SELECT device_id, slot FROM journal
+         WHERE published_serial IS NULL AND publication <> 'active' AND seq <= ?2)";
+pub(super) const RECORD_REBUILT: &str =
+    "UPDATE journal SET published_serial = ?, published_at = ?, believed_until = ?,
+            quarantined = NULL
+     WHERE published_serial IS NULL AND seq <= ? AND (? OR quarantined IS NULL)";
+
 /// At a start: credentials whose withdrawal was published, or may have been, without being written
 /// down. What was released of them is known only by its bound.
 #[derive(Debug)]
@@ -149,16 +159,11 @@ impl Step for BoundUnrecorded {
     type Output = ();
 
     async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE credential SET released_until = max(coalesce(released_until, 0), ?1)
-             WHERE (device_id, slot) IN (
-                 SELECT device_id, slot FROM journal
-                 WHERE published_serial IS NULL AND publication <> 'active' AND seq <= ?2)",
-        )
-        .bind(i64::from(self.released_until))
-        .bind(sql_time(self.applied))
-        .execute(connection)
-        .await?;
+        sqlx::query(BOUND_UNRECORDED)
+            .bind(i64::from(self.released_until))
+            .bind(sql_time(self.applied))
+            .execute(connection)
+            .await?;
         Ok(())
     }
 }
@@ -197,18 +202,14 @@ impl Step for RecordRebuilt {
     type Output = ();
 
     async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE journal SET published_serial = ?, published_at = ?, believed_until = ?,
-                    quarantined = NULL
-             WHERE published_serial IS NULL AND seq <= ? AND (? OR quarantined IS NULL)",
-        )
-        .bind(i64::from(self.serial))
-        .bind(sql_time(self.at))
-        .bind(i64::from(self.released_until))
-        .bind(sql_time(self.applied))
-        .bind(self.built.is_some())
-        .execute(&mut *connection)
-        .await?;
+        sqlx::query(RECORD_REBUILT)
+            .bind(i64::from(self.serial))
+            .bind(sql_time(self.at))
+            .bind(i64::from(self.released_until))
+            .bind(sql_time(self.applied))
+            .bind(self.built.is_some())
+            .execute(&mut *connection)
+            .await?;
         let Some(left_out) = self.built else {
             return Ok(());
         };

@@ -14,6 +14,16 @@ use crate::lifecycle::Facts;
 
 const IDENTITY: &str = "SELECT * FROM registry WHERE id = 1";
 
+/// The literal is that of an index.
+pub(super) const HOLDS_AFTER: &str =
+    "SELECT * FROM journal WHERE seq > ? AND kind = 'deactivate' ORDER BY seq LIMIT ?";
+pub(super) const REFUSED_ROWS: &str = "SELECT * FROM journal AS refused
+     WHERE quarantined IS NOT NULL AND seq <= ? AND NOT EXISTS (
+         SELECT 1 FROM journal AS later
+         WHERE later.device_id = refused.device_id AND later.slot = refused.slot
+               AND later.seq > refused.seq)
+     ORDER BY seq LIMIT ?";
+
 /// What the database says of itself before anything is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -236,13 +246,11 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn holds_after(&self, seq: u64, limit: u32) -> Result<Vec<JournalRow>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM journal WHERE seq > ? AND kind = 'deactivate' ORDER BY seq LIMIT ?",
-        )
-        .bind(sql_time(seq))
-        .bind(i64::from(limit))
-        .fetch_all(self.readers())
-        .await?;
+        let rows = sqlx::query(HOLDS_AFTER)
+            .bind(sql_time(seq))
+            .bind(i64::from(limit))
+            .fetch_all(self.readers())
+            .await?;
         rows.iter().map(JournalRow::read).collect()
     }
 
@@ -251,18 +259,11 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn refused_rows(&self, seq: u64, limit: u32) -> Result<Vec<JournalRow>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM journal AS refused
-             WHERE quarantined IS NOT NULL AND seq <= ? AND NOT EXISTS (
-                 SELECT 1 FROM journal AS later
-                 WHERE later.device_id = refused.device_id AND later.slot = refused.slot
-                       AND later.seq > refused.seq)
-             ORDER BY seq LIMIT ?",
-        )
-        .bind(sql_time(seq))
-        .bind(i64::from(limit))
-        .fetch_all(self.readers())
-        .await?;
+        let rows = sqlx::query(REFUSED_ROWS)
+            .bind(sql_time(seq))
+            .bind(i64::from(limit))
+            .fetch_all(self.readers())
+            .await?;
         rows.iter().map(JournalRow::read).collect()
     }
 

@@ -389,6 +389,30 @@ async fn a_backlog_does_not_starve_signing_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_a_backlog_are_asked_ahead_and_none_is_left_out() {
+    let journal = (10_001..=11_500).map(|number| (number, ACTIVE));
+    let mut place = Place::new(journal.collect()).await;
+    let mut task = place.first(1..2);
+    while task.applied == 0 {
+        turn(&mut task).await;
+    }
+    assert_eq!(task.applied, 512);
+    assert!(task.asking.is_some(), "the next rows are being read");
+    // As if what was read meanwhile were to follow on rows that could not be published.
+    let ahead = Wanted {
+        rows_after: Some(1_200),
+        ..Wanted::default()
+    };
+    task.asking = Some(Asking::begin(task.store.clone(), ahead));
+    while task.applied < 1_500 {
+        turn(&mut task).await;
+    }
+    for number in 10_001..=11_500 {
+        assert_eq!(said(&task, number), active(number), "{number}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn units_are_small_while_changes_come_and_the_lag_is_told() {
     let mut place = Place::new(vec![(10_001, ACTIVE)]).await;
     place.secs_ago = 3_000;
