@@ -10,7 +10,7 @@ use iot_epp_api::server::{Limits, Registry, ServerHandle};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::{Core, StartError, integrity, scrub};
+use super::{Core, Opening, StartError, integrity, scrub};
 use crate::ca::ServiceIdentity;
 use crate::clock::{self, unix_now};
 use crate::config::{Config, Listen};
@@ -40,7 +40,12 @@ impl Running {
     /// # Errors
     /// [`StartError`].
     pub async fn start(directory: &Directory) -> Result<Self, StartError> {
-        let core = Core::open_within(directory, DATABASE_PATIENCE).await?;
+        let opening = Opening {
+            patience: Some(DATABASE_PATIENCE),
+            answers_meanwhile: true,
+            ..Opening::default()
+        };
+        let core = Core::open_with(directory, opening).await?;
         let listen = core.config.listen.clone();
         Self::open_doors(core, listen).await
     }
@@ -49,11 +54,14 @@ impl Running {
     ///
     /// # Errors
     /// [`StartError`].
-    pub async fn open_doors(core: Core, listen: Listen) -> Result<Self, StartError> {
+    pub async fn open_doors(mut core: Core, listen: Listen) -> Result<Self, StartError> {
         let service = core.service.clone();
         let identity = &service.trust().service;
         let reader = service.publisher().reader().clone();
-        let dns = open_dns(reader.clone(), identity, &listen).await?;
+        let dns = match core.dns.take() {
+            Some(open) => open,
+            None => open_dns(reader.clone(), identity, &listen).await?,
+        };
         tokio::task::spawn_blocking(move || match reader.populate() {
             Ok(()) => tracing::info!("the zone is in memory"),
             Err(error) => {

@@ -1,6 +1,6 @@
 //! `zone load`: credentials that were issued elsewhere go into the database, then the zone is built.
 
-use super::{Core, StartError, database};
+use super::{Core, Opening, StartError, database};
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::directory::Directory;
@@ -51,7 +51,11 @@ pub(crate) async fn build_now(
     directory: &Directory,
     progress: impl Fn(u64) + Sync,
 ) -> Result<(u32, u64), StartError> {
-    let core = Core::open_with(directory, None, &progress).await?;
+    let opening = Opening {
+        progress: &progress,
+        ..Opening::default()
+    };
+    let core = Core::open_with(directory, opening).await?;
     let snapshot = core.service.publisher().reader().snapshot();
     let built = (snapshot.serial(), snapshot.device_names() as u64);
     drop(snapshot);

@@ -9,6 +9,7 @@ pub(crate) mod entries;
 mod error;
 mod integrity;
 mod load;
+mod meanwhile;
 mod outlook;
 mod published;
 mod rebuild;
@@ -18,9 +19,12 @@ mod zone;
 
 use std::time::Duration;
 
+use iot_dns_zone::net::Server;
 use iot_dns_zone::{ZoneKeys, ZoneWriter};
 use tokio::task::JoinHandle;
 
+use self::meanwhile::Meanwhile;
+use self::zone::Found;
 use crate::ca::TrustRoots;
 use crate::config::Config;
 use crate::directory::{Directory, DirectoryLock};
@@ -40,7 +44,30 @@ pub struct Core {
     /// What was configured.
     pub config: Config,
     publisher_task: JoinHandle<()>,
+    /// The DNS doors, where they had to be open before the zone was built.
+    dns: Option<Server>,
     _lock: DirectoryLock,
+}
+
+/// How a registry is opened.
+#[derive(Clone, Copy)]
+struct Opening<'a> {
+    /// A database that does not answer for so long is an error.
+    patience: Option<Duration>,
+    /// Whether the last version is answered while a new zone is built.
+    answers_meanwhile: bool,
+    /// Told the number of names signed when the zone is built.
+    progress: &'a (dyn Fn(u64) + Sync),
+}
+
+impl Default for Opening<'_> {
+    fn default() -> Self {
+        Self {
+            patience: None,
+            answers_meanwhile: false,
+            progress: &|_| {},
+        }
+    }
 }
 
 impl Core {
@@ -49,20 +76,10 @@ impl Core {
     /// # Errors
     /// [`StartError`]; nothing is served then.
     pub async fn open(directory: &Directory) -> Result<Self, StartError> {
-        Self::open_with(directory, None, &|_| {}).await
+        Self::open_with(directory, Opening::default()).await
     }
 
-    /// Like [`Core::open`]; a database that does not answer for so long is an error.
-    async fn open_within(directory: &Directory, patience: Duration) -> Result<Self, StartError> {
-        Self::open_with(directory, Some(patience), &|_| {}).await
-    }
-
-    /// Like [`Core::open`]; `progress` is told the number of names signed when the zone is built.
-    async fn open_with(
-        directory: &Directory,
-        patience: Option<Duration>,
-        progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<Self, StartError> {
+    async fn open_with(directory: &Directory, opening: Opening<'_>) -> Result<Self, StartError> {
         if !directory.is_initialised() {
             return Err(StartError::NotInitialised(
                 directory.root().display().to_string(),
@@ -77,19 +94,37 @@ impl Core {
             .extend(database::zone_key_hashes(&keys)?);
         let last = ZoneWriter::last_commit(&directory.zone())?;
         let database =
-            database::open_within(patience, directory, &config, &keys, last.as_ref()).await?;
+            database::open_within(opening.patience, directory, &config, &keys, last.as_ref())
+                .await?;
         let (store, opened) = database;
         let place = zone::Place {
             directory,
             config: &config,
         };
-        let (writer, applied) = zone::open(&store, place, keys, &opened, last, progress).await?;
+        let public = keys.public().clone();
+        let found = zone::find(&store, place, keys, &opened, last.as_ref()).await?;
+        let (writer, dns) = match found {
+            Found::Ready(writer) => (*writer, None),
+            Found::Build(keys) => {
+                let meanwhile = match opening.answers_meanwhile {
+                    true => Meanwhile::open(directory, &config, &trust, public).await?,
+                    false => None,
+                };
+                let (last, progress) = (last.as_ref(), opening.progress);
+                let built = zone::build_wanted(&store, place, *keys, &opened, last, progress);
+                let mut writer = built.await?;
+                let dns = meanwhile.map(|meanwhile| meanwhile.hand_over_to(&mut writer));
+                (writer, dns)
+            }
+        };
+        let applied = writer.snapshot().applied();
         let (publisher, publisher_task) = Publisher::spawn(writer, store.clone(), applied);
         let service = Service::new(store, publisher, trust, config.clone());
         Ok(Self {
             service,
             config,
             publisher_task,
+            dns,
             _lock: lock,
         })
     }

@@ -18,32 +18,39 @@ pub(super) struct Place<'a> {
     pub(super) config: &'a Config,
 }
 
-/// Opens the zone that the last process left, or builds the one that the database wants where there
-/// is none, or none of this kind. Returns the writer and the journal row that the zone includes.
-pub(super) async fn open(
+/// What a start finds of the zone.
+pub(super) enum Found {
+    /// The zone that the last process left.
+    Ready(Box<ZoneWriter>),
+    /// None, or none of this kind: it has to be built, with these keys.
+    Build(Box<ZoneKeys>),
+}
+
+/// Opens the zone that the last process left.
+pub(super) async fn find(
     store: &Store,
     place: Place<'_>,
     keys: ZoneKeys,
     opened: &Opened,
-    last: Option<CommitRecord>,
+    last: Option<&CommitRecord>,
+) -> Result<Found, StartError> {
+    if opened.zone_stale {
+        return Ok(Found::Build(Box::new(keys)));
+    }
+    open_present(store, place, keys, opened, Known::of(opened, last)).await
+}
+
+/// Builds the zone that the database wants, where [`find`] found none.
+pub(super) async fn build_wanted(
+    store: &Store,
+    place: Place<'_>,
+    keys: ZoneKeys,
+    opened: &Opened,
+    last: Option<&CommitRecord>,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<(ZoneWriter, u64), StartError> {
-    let bounds = Known::of(opened, last.as_ref());
-    let keys = if opened.zone_stale {
-        keys
-    } else {
-        match open_present(store, place, keys, opened, bounds).await? {
-            Found::Ready(writer) => {
-                let applied = writer.snapshot().applied();
-                return Ok((*writer, applied));
-            }
-            Found::Build(keys) => *keys,
-        }
-    };
-    let old = OldZone::MustFit;
-    let writer = build(store, place, keys, opened, bounds, old, progress).await?;
-    let applied = writer.snapshot().applied();
-    Ok((writer, applied))
+) -> Result<ZoneWriter, StartError> {
+    let (bounds, old) = (Known::of(opened, last), OldZone::MustFit);
+    build(store, place, keys, opened, bounds, old, progress).await
 }
 
 /// Builds the zone that the database wants in place of the one that is there, whatever that one says.
@@ -102,11 +109,6 @@ impl Known {
             },
         }
     }
-}
-
-enum Found {
-    Ready(Box<ZoneWriter>),
-    Build(Box<ZoneKeys>),
 }
 
 async fn open_present(
@@ -252,6 +254,7 @@ fn counted<'a>(
     entries: Entries,
     progress: &'a (dyn Fn(u64) + Sync),
 ) -> impl Iterator<Item = Result<Entry, StartError>> + 'a {
+    progress(0);
     entries.enumerate().map(move |(index, entry)| {
         if index % 4096 == 4095 {
             progress(index as u64 + 1);
