@@ -22,6 +22,7 @@ mod peer_update;
 mod peers;
 mod population;
 mod processes;
+mod product;
 mod queries;
 mod registry_server;
 mod resign;
@@ -41,6 +42,7 @@ mod zone_cache;
 mod zone_server;
 mod zone_signer;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -80,6 +82,12 @@ enum Command {
     Sign(Scale),
     /// Keeping signatures fresh.
     Resign(Scale),
+    /// The registry's own program.
+    #[command(hide = true)]
+    Registry {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Signs a fleet.
     #[command(hide = true)]
     SignZone(SignerArguments),
@@ -220,9 +228,14 @@ fn run(command: &Command) -> anyhow::Result<bool> {
         Command::Dot(scale) => ("dot", scale, dot::measure(scale.quick)?),
         Command::Change(scale) => ("change", scale, change::measure(scale)?),
         Command::Store(scale) => ("store", scale, store::measure(scale)?),
-        Command::Start(scale) => ("start", scale, start::measure(scale.quick)?),
+        Command::Start(scale) => ("start", scale, start::measure(scale)?),
         Command::Sign(scale) => ("sign", scale, sign::measure(scale.quick)?),
         Command::Resign(scale) => ("resign", scale, resign::measure(scale)?),
+        Command::Registry { arguments } => {
+            let arguments =
+                std::iter::once(OsString::from("iot-registry")).chain(arguments.iter().cloned());
+            return Ok(iot_registry::cli::run_from(arguments) == ExitCode::SUCCESS);
+        }
         Command::SignZone(arguments) => return zone_signer::run(arguments).map(|()| true),
         Command::ServeRegistry(arguments) => return registry_server::run(arguments).map(|()| true),
         Command::ServeZone(arguments) => return zone_server::run(arguments).map(|()| true),

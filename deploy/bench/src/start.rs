@@ -1,6 +1,7 @@
 //! The topic `start`: from process start to the first right answer, also when every signature has
 //! expired meanwhile, and how long it takes until the whole zone is valid again.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use crate::figure::Figure;
 use crate::machine;
 use crate::ours::{Ours, Service, serve};
 use crate::population::{Ids, Population};
+use crate::product::Registry;
 use crate::queries::{Asked, QuerySet, is_right, probe};
 use crate::rounds::median;
 use crate::zone_cache::Signed;
@@ -20,14 +22,65 @@ use crate::zone_server::Order;
 const ALL_CORES: &str = "0-63";
 /// Starts of which the median is taken.
 const STARTS: usize = 5;
+/// Longest wait for an answer, and the pause before it is asked again.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(1);
 /// Longest wait for the whole zone to be valid.
 const PATIENCE: Duration = Duration::from_secs(1800);
 
-pub(crate) fn measure(quick: bool) -> anyhow::Result<Vec<Figure>> {
-    let population = Population {
+pub(crate) fn measure(run: &crate::Scale) -> anyhow::Result<Vec<Figure>> {
+    let of = |devices| Population {
         ids: Ids::Random,
-        devices: if quick { 100_000 } else { 10_000_000 },
+        devices,
     };
+    let (zone, registry) = if run.quick {
+        (of(100_000), of(20_000))
+    } else {
+        (of(10_000_000), of(1_000_000))
+    };
+    let mut figures = Vec::new();
+    if run.has("zone") {
+        figures.extend(of_zone(zone)?);
+    }
+    if run.has("registry") {
+        figures.push(of_registry(registry)?);
+    }
+    figures.extend(machine::floors()?);
+    Ok(figures)
+}
+
+/// The registry's own program with its database, to the first answer.
+fn of_registry(population: Population) -> anyhow::Result<Figure> {
+    let registry = Registry::with_fleet(population, Profile::Fleet)?;
+    let set = QuerySet::new(&population, 1_000, false);
+    let mut times_ms = Vec::new();
+    for number in 0..STARTS {
+        let begin = Instant::now();
+        let mut process = registry.serve(ALL_CORES)?;
+        let query = set.query(Asked::Present, number as u64);
+        while !is_answered(registry.dns, query) {
+            process.check_running()?;
+            ensure!(begin.elapsed() < ANSWER_PATIENCE, "no right answer");
+            std::thread::sleep(LOOK);
+        }
+        times_ms.push(begin.elapsed().as_secs_f64() * 1e3);
+    }
+    let said = format!("{} and their database", in_words(population.devices));
+    Ok(Figure::new(
+        "start_registry_ms",
+        median(times_ms),
+        "ms",
+        said,
+    ))
+}
+
+fn is_answered(server: SocketAddr, query: &[u8]) -> bool {
+    let answer = probe(server, query, Duration::from_millis(500));
+    answer.is_ok_and(|answer| is_right(&answer, false))
+}
+
+/// Zone and listeners alone, also when every signature has expired.
+fn of_zone(population: Population) -> anyhow::Result<Vec<Figure>> {
     let scale = in_words(population.devices);
     let mut figures = Vec::new();
     let fleets = [
@@ -61,7 +114,6 @@ pub(crate) fn measure(quick: bool) -> anyhow::Result<Vec<Figure>> {
             ));
         }
     }
-    figures.extend(machine::floors()?);
     Ok(figures)
 }
 
@@ -84,11 +136,10 @@ fn first_answer(
     let ours = serve("ours", directory, service)?;
     let query = set.query(Asked::Present, number as u64);
     loop {
-        let answer = probe(ours.ports.dns, query, Duration::from_millis(500));
-        if answer.is_ok_and(|answer| is_right(&answer, false)) {
+        if is_answered(ours.ports.dns, query) {
             return Ok((ours, begin.elapsed().as_secs_f64() * 1e3));
         }
-        ensure!(begin.elapsed() < Duration::from_secs(60), "no right answer");
+        ensure!(begin.elapsed() < ANSWER_PATIENCE, "no right answer");
     }
 }
 

@@ -14,6 +14,7 @@ mod print;
 mod serve;
 mod zone;
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -62,11 +63,16 @@ enum Command {
 /// Threads for signing certificates; each keeps a core busy while it works.
 const BLOCKING_THREADS_MAX: usize = 16;
 
-/// Parses the arguments and runs the command.
+/// Parses the process's arguments and runs the command.
 ///
 /// Exit code 0 on success, 1 when the command failed, 2 for wrong arguments.
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
+    run_from(std::env::args_os())
+}
+
+/// Like [`run`], with these arguments, of which the first is the program's name.
+pub fn run_from(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = Arguments::parse_from(arguments);
     log_to_standard_error(matches!(arguments.command, Command::Serve(_)));
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .max_blocking_threads(BLOCKING_THREADS_MAX)
