@@ -55,6 +55,7 @@ async fn reserve(inside: &Inside, origin: &Origin, key: &Draft, now: u64) -> Res
         device_id: device_id(EID),
         key_hash: accepted(key).key_hash(),
         serial: serial_of(key),
+        closed: None,
         now,
     };
     inside

@@ -27,7 +27,7 @@ use crate::ca::TrustRoots;
 use crate::config::Config;
 use crate::lifecycle::{Actor, Refusal, Transition};
 use crate::publisher::Publisher;
-use crate::store::{Origin, Store, StoreError};
+use crate::store::{Closed, Origin, Store, StoreError};
 
 /// How long a command waits for its publication before it answers "pending".
 const PUBLICATION_PATIENCE: Duration = Duration::from_secs(2);
@@ -103,23 +103,14 @@ impl Service {
 
     /// Registrations are what can wait: they are refused first, so that devices that are registered
     /// can be checked and withdrawn for as long as possible.
-    fn check_registrations(&self) -> Result<(), Problem> {
-        let (reason, retry_after_secs) = if self.publisher().signing_is_too_late() {
-            (
-                "the registry is catching up with signing and registers no devices meanwhile; nothing was \
-                 changed, try again later with the same RPP-Cltrid",
-                LATE_RETRY_SECS,
-            )
+    fn closed(&self) -> Option<Closed> {
+        if self.publisher().signing_is_too_late() {
+            Some(Closed::SigningIsLate)
         } else if self.inner.is_damaged.load(Ordering::Relaxed) {
-            (
-                "the registry is to be repaired and registers no devices meanwhile; nothing was changed, \
-                 try again later with the same RPP-Cltrid",
-                DAMAGED_RETRY_SECS,
-            )
+            Some(Closed::DatabaseIsDamaged)
         } else {
-            return Ok(());
-        };
-        Err(Problem::new(ResultCode::CommandFailed, reason).retry_after(retry_after_secs))
+            None
+        }
     }
 
     fn zone_name(&self) -> &ZoneName {
@@ -141,7 +132,6 @@ impl Service {
         }
         match request.command {
             Command::DeviceCreate { device_id, csr } => {
-                self.check_registrations()?;
                 self.register(origin, device_id, &csr).await
             }
             Command::DeviceActivate { device_id } => {
@@ -258,6 +248,23 @@ fn clock_problem(error: crate::clock::ClockJumped) -> Problem {
         "the registry's clock is wrong, so it cannot decide now; nothing was changed, try again later",
     )
     .retry_after(60)
+}
+
+/// Why nothing new is registered, in the terms of the doors.
+fn closed_problem(closed: Closed) -> Problem {
+    let (reason, retry_after_secs) = match closed {
+        Closed::SigningIsLate => (
+            "the registry is catching up with signing and registers no devices meanwhile; nothing was \
+             changed, try again later with the same RPP-Cltrid",
+            LATE_RETRY_SECS,
+        ),
+        Closed::DatabaseIsDamaged => (
+            "the registry is to be repaired and registers no devices meanwhile; nothing was changed, \
+             try again later with the same RPP-Cltrid",
+            DAMAGED_RETRY_SECS,
+        ),
+    };
+    Problem::new(ResultCode::CommandFailed, reason).retry_after(retry_after_secs)
 }
 
 /// A refusal of the lifecycle in the terms of the doors.

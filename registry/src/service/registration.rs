@@ -8,8 +8,8 @@ use iot_epp_api::{Problem, PublicationTimes, Reply, ResultCode};
 use iot_identity::{DeviceId, OwnerName, Slot};
 
 use super::{
-    Handled, PUBLICATION_PATIENCE, Service, answer, other_content_problem, refusal_problem,
-    store_problem,
+    Handled, PUBLICATION_PATIENCE, Service, answer, closed_problem, other_content_problem,
+    refusal_problem, store_problem,
 };
 use crate::ca::{IssueError, Issued, SERIAL_OCTETS, TbsDevice};
 use crate::clock::unix_now;
@@ -36,10 +36,19 @@ impl Service {
             return Err(refusal_problem(&crate::lifecycle::Refusal::KeyKnown));
         }
         let serial = super::random_octets::<SERIAL_OCTETS>();
-        match self.reserve(&origin, device_id, &csr, serial).await? {
+        let step = Reserve {
+            origin: origin.clone(),
+            device_id,
+            key_hash: csr.key_hash(),
+            serial,
+            closed: self.closed(),
+            now: unix_now(),
+        };
+        match self.reserve(step).await? {
             Reserved::Slot(slot) => self.issue(origin, device_id, slot, csr, serial).await,
             Reserved::Replay { seq } => self.replay(device_id, seq).await,
             Reserved::OtherContent => Err(other_content_problem()),
+            Reserved::Closed(closed) => Err(closed_problem(closed)),
             Reserved::Refused(refusal) => Err(refusal_problem(&refusal)),
             Reserved::InProgress => Err(Problem::new(
                 ResultCode::CommandFailed,
@@ -50,20 +59,11 @@ impl Service {
     }
 
     /// Writes the intent; a retry that overtakes its first request waits for that one's result.
-    async fn reserve(
-        &self,
-        origin: &Origin,
-        device_id: DeviceId,
-        csr: &AcceptedCsr,
-        serial: [u8; SERIAL_OCTETS],
-    ) -> Result<Reserved, Problem> {
+    async fn reserve(&self, step: Reserve) -> Result<Reserved, Problem> {
         for _ in 0..IN_PROGRESS_LOOKS {
             let step = Reserve {
-                origin: origin.clone(),
-                device_id,
-                key_hash: csr.key_hash(),
-                serial,
                 now: unix_now(),
+                ..step.clone()
             };
             match self.store().commit(step).await.map_err(store_problem)? {
                 Reserved::InProgress => tokio::time::sleep(IN_PROGRESS_PAUSE).await,

@@ -1,7 +1,7 @@
 //! What is refused first when the registry is in trouble.
 
 use iot_epp_api::server::Registry as _;
-use iot_epp_api::{AccountName, Door};
+use iot_epp_api::{AccountName, ClientTransactionId, Door};
 use iot_identity::DeviceId;
 use tempfile::TempDir;
 
@@ -45,6 +45,17 @@ impl Place {
     }
 
     async fn give(&self, account: &str, command: Command) -> Result<Reply, Problem> {
+        self.give_as(account, command, None).await
+    }
+
+    /// Gives a command under a client transaction id.
+    async fn give_as(
+        &self,
+        account: &str,
+        command: Command,
+        id: Option<&str>,
+    ) -> Result<Reply, Problem> {
+        let id = id.map(|id| ClientTransactionId::parse(id).unwrap());
         let role = if account == OPERATOR_ACCOUNT {
             Role::Operator
         } else {
@@ -52,24 +63,28 @@ impl Place {
         };
         let account = AccountName::parse(account).unwrap();
         let caller = Caller { account, role };
-        let request = Request::new(command, None, Door::Json);
+        let request = Request::new(command, id, Door::Json);
         self.core.service.execute(&caller, request).await.outcome
     }
 
     async fn register(&self, id: &str) -> Result<Reply, Problem> {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let request = rcgen::CertificateParams::default().serialize_request(&key);
-        let create = Command::DeviceCreate {
-            device_id: DeviceId::parse(id).unwrap(),
-            csr: request.unwrap().der().to_vec(),
-        };
-        self.give("mno-a", create).await
+        self.give("mno-a", create(id)).await
     }
 
     async fn deactivate(&self, id: &str) -> Result<Reply, Problem> {
         let device_id = DeviceId::parse(id).unwrap();
         self.give("mno-a", Command::DeviceDeactivate { device_id })
             .await
+    }
+}
+
+/// A registration with a new key.
+fn create(id: &str) -> Command {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let request = rcgen::CertificateParams::default().serialize_request(&key);
+    Command::DeviceCreate {
+        device_id: DeviceId::parse(id).unwrap(),
+        csr: request.unwrap().der().to_vec(),
     }
 }
 
@@ -100,8 +115,11 @@ async fn while_signing_is_too_late_registrations_are_refused_and_withdrawals_tak
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_a_damaged_database_registrations_are_refused_and_withdrawals_taken() {
     let place = Place::new().await;
-    place.register(IDS[0]).await.unwrap();
+    let first = create(IDS[0]);
+    let created = place.give_as("mno-a", first.clone(), Some("first")).await;
     place.core.service.note_damage(true);
+    let again = place.give_as("mno-a", first, Some("first")).await;
+    assert_eq!(again.unwrap(), created.unwrap(), "a retry is answered");
     let problem = place.register(IDS[1]).await.unwrap_err();
     let retry_after_secs = problem.retry_after_secs;
     assert_eq!(retry_after_secs, Some(DAMAGED_RETRY_SECS), "{problem}");

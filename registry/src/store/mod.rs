@@ -44,7 +44,7 @@ pub use publication::{
     RecordQuarantined, RecordRebuilt,
 };
 pub use reading::{Identity, JournalRow};
-pub use registration::{Complete, Completed, Reserve, Reserved};
+pub use registration::{Closed, Complete, Completed, Reserve, Reserved};
 pub use start::{AcceptClock, AcceptKey, Opened, RecordLoss, StartUp};
 pub use transition::{Expire, Transit, Transited};
 pub use writer::{Step, Writer};

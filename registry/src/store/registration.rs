@@ -16,8 +16,17 @@ use super::{Origin, Step, StoreError, accounts};
 use crate::ca::{Issued, SERIAL_OCTETS};
 use crate::lifecycle::{self, Credential, Device, Refusal};
 
+/// Why no new registrations are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// Signing again is far behind.
+    SigningIsLate,
+    /// Pages of the database are damaged.
+    DatabaseIsDamaged,
+}
+
 /// Decides on a registration and writes its intent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Reserve {
     /// Who asks.
     pub origin: Origin,
@@ -27,6 +36,8 @@ pub struct Reserve {
     pub key_hash: [u8; 32],
     /// Serial number that the certificate will have.
     pub serial: [u8; SERIAL_OCTETS],
+    /// Nothing new is taken; what was asked before is answered.
+    pub closed: Option<Closed>,
     /// The time of the decision.
     pub now: u64,
 }
@@ -45,6 +56,8 @@ pub enum Reserved {
     InProgress,
     /// The client transaction id was used for another request.
     OtherContent,
+    /// New, and nothing new is taken.
+    Closed(Closed),
     /// Refused.
     Refused(Refusal),
 }
@@ -60,6 +73,9 @@ impl Step for Reserve {
             Some(Replay::OtherContent) => return Ok(Reserved::OtherContent),
             Some(Replay::InProgress) => return Ok(Reserved::InProgress),
             None => {}
+        }
+        if let Some(closed) = self.closed {
+            return Ok(Reserved::Closed(closed));
         }
         let facts = rows::facts(connection, self.device_id, Some(&self.key_hash)).await?;
         let reservation = match lifecycle::decide_registration(self.device_id, &facts, self.now) {
