@@ -45,13 +45,15 @@ pub enum ZoneError {
     #[error("an earlier commit could not be made durable; nothing is committed any more")]
     Stopped,
     /// A page of the store cannot be trusted; `zone rebuild` makes it anew from the database.
-    #[error("page {page} of the zone's file is damaged; rebuild the zone from the database")]
+    #[error("page {page} of zone/blocks is damaged; repair it with 'iot-registry zone rebuild'")]
     Damaged {
         /// Number of the page.
         page: u32,
     },
     /// The store's apex and static names cannot be read.
-    #[error("the apex and the static names in the zone's file cannot be read")]
+    #[error(
+        "the apex and the static names in zone/blocks cannot be read; repair it with 'iot-registry zone rebuild'"
+    )]
     FixedNames,
     /// The zone that another process serves has another name, other keys or other times.
     #[error(

@@ -247,3 +247,67 @@ fn a_zone_that_cannot_be_read_is_replaced() {
     drop(writer);
     assert!(old.is_new(copy.path()));
 }
+
+#[test]
+fn a_zone_on_bad_sectors_is_replaced_and_what_refuses_it_names_the_file_and_the_repair() {
+    let old = Old::make();
+    for what in ["blocks", "redo-"] {
+        let copy = old.copy();
+        let disk = SimulatedDisk::new(copy.path()).unwrap();
+        for name in zone_files(&disk)
+            .iter()
+            .filter(|name| name.starts_with(what))
+        {
+            disk.fail_reads(name, 0..u64::MAX);
+        }
+        let standard = config(Profile::Standard);
+        let opened = ZoneWriter::open_on(
+            Arc::new(disk.clone()),
+            StoreLimits::tiny(),
+            &standard,
+            old.keys(),
+            Start {
+                applied: 7,
+                ..start(Profile::Standard, NOW)
+            },
+            NOW + 2,
+        );
+        let error = opened.unwrap_err();
+        assert!(error.is_damage(), "{error}");
+        let said = error.to_string();
+        assert!(said.contains(&format!("zone/{what}")), "{said}");
+        assert!(said.contains("'iot-registry zone rebuild'"), "{said}");
+        let writer = old.rebuild(Arc::new(disk), new_entries()).unwrap();
+        drop(writer);
+        assert!(old.is_new(copy.path()));
+    }
+}
+
+#[test]
+fn one_superblock_that_can_be_read_is_enough() {
+    let old = Old::make();
+    for slot in [0, 1] {
+        let copy = old.copy();
+        let disk = SimulatedDisk::new(copy.path()).unwrap();
+        disk.fail_reads("blocks", slot * 4096..(slot + 1) * 4096);
+        let keys = old.keys().public();
+        let reader =
+            iot_dns_zone::ZoneReader::of_last_version_on(&disk, &config(Profile::Standard), keys);
+        let snapshot = reader.unwrap().unwrap().snapshot();
+        assert_eq!((snapshot.applied(), snapshot.device_names()), (7, 39));
+        let disk: Arc<dyn Disk> = Arc::new(disk);
+        let first = start(Profile::Standard, NOW);
+        let again = ZoneWriter::open_on(
+            disk,
+            StoreLimits::tiny(),
+            &config(Profile::Standard),
+            old.keys(),
+            Start {
+                applied: 7,
+                ..first
+            },
+            NOW + 2,
+        );
+        assert!(matches!(again.unwrap(), Opening::Ready(_)));
+    }
+}

@@ -86,7 +86,7 @@ fn a_zone_without_superblock_is_refused_and_rebuilt_above_its_serial() {
     // Both superblocks.
     spoil(&registry, &[0; 4096], &[0, 4096]);
     let said = registry.refused_start();
-    assert!(said.contains("rebuild the zone"), "{said}");
+    assert!(said.contains("'iot-registry zone rebuild'"), "{said}");
     let said = succeed(&registry.run(&["zone", "rebuild"]));
     assert!(said.contains("rebuilt from the database"), "{said}");
     let serving = registry.serve();

@@ -225,7 +225,7 @@ impl Made {
         redo: Redo,
         fixed_pages: Vec<PageNo>,
     ) -> Result<(Store, Arc<Version>), StoreError> {
-        let file = PageFile::new(blocks).map_err(StoreError::io("mapping the zone file"))?;
+        let file = PageFile::new(blocks).map_err(StoreError::io("mapping zone/blocks"))?;
         let version = Arc::new(Version {
             mapping: Arc::clone(&file.mapping),
             root: self.root,

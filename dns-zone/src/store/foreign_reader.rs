@@ -48,7 +48,7 @@ impl ForeignReader {
         }
         let current = disk
             .open(CURRENT, false)
-            .map_err(StoreError::io("opening the page of the current version"))?;
+            .map_err(StoreError::io("opening zone/current"))?;
         let slot = Arc::new(Slot::take(&*disk)?);
         Ok(Some(Self {
             disk,
@@ -142,7 +142,7 @@ impl ForeignReader {
             let file = self
                 .disk
                 .open(BLOCKS, false)
-                .map_err(StoreError::io("opening the zone file"))?;
+                .map_err(StoreError::reading(BLOCKS, "opening zone/blocks"))?;
             let store_id = superblock::newest(&*file)?.store_id;
             if store_id != current.store_id {
                 return Err(StoreError::Busy);
@@ -164,7 +164,7 @@ impl ForeignReader {
             let mut page = [0; PAGE_OCTETS];
             self.current
                 .read_at(&mut page, 0)
-                .map_err(StoreError::io("reading the page of the current version"))?;
+                .map_err(StoreError::io("reading zone/current"))?;
             if let Some(current) = Superblock::decode(&page) {
                 return Ok(current);
             }

@@ -36,12 +36,13 @@ impl Store {
         };
         let superblock = superblock::newest(&*blocks)?;
         clean_up(&*disk, &superblock).map_err(StoreError::io("cleaning up the zone"))?;
-        write_again(&*blocks, &superblock)
-            .map_err(StoreError::io("writing the superblock again"))?;
+        write_again(&*blocks, &superblock).map_err(StoreError::io(
+            "writing the superblock of zone/blocks again",
+        ))?;
         let held_elsewhere = readers
             .oldest_held(&superblock.store_id)
-            .map_err(StoreError::io("reading the table of readers"))?;
-        let file = PageFile::new(blocks).map_err(StoreError::io("mapping the zone file"))?;
+            .map_err(StoreError::io("reading zone/readers"))?;
+        let file = PageFile::new(blocks).map_err(StoreError::io("mapping zone/blocks"))?;
         let mut replay = Replay::new(file, &superblock, held_elsewhere.is_some())?;
         let redo = Redo::open(
             Arc::clone(&disk),
@@ -81,7 +82,7 @@ pub(super) fn open_blocks(disk: &dyn Disk) -> Result<Option<Arc<dyn DiskFile>>, 
     match disk.open(BLOCKS, false) {
         Ok(blocks) => Ok(Some(blocks)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(StoreError::io("opening the zone file")(error)),
+        Err(error) => Err(StoreError::reading(BLOCKS, "opening zone/blocks")(error)),
     }
 }
 

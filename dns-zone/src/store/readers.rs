@@ -20,6 +20,7 @@ use super::StoreError;
 use super::disk::{Disk, DiskFile};
 use super::octets::Octets;
 use super::page::PAGE_OCTETS;
+use super::store_error::is_no_plain_file;
 use super::superblock::Superblock;
 use super::system;
 
@@ -39,9 +40,9 @@ pub(super) struct Readers {
 impl Readers {
     /// Becomes the only writer.
     pub(super) fn lock(disk: &dyn Disk) -> Result<Self, StoreError> {
-        let file = disk
-            .open(READERS, true)
-            .map_err(StoreError::io("opening the table of readers"))?;
+        let file = open_or_replace(disk, READERS).map_err(StoreError::io(
+            "opening zone/readers (the file may be removed while no registry runs)",
+        ))?;
         let is_ours = system::try_lock_octet(file.raw(), WRITER_OCTET)
             .map_err(StoreError::io("locking the zone"))?;
         if !is_ours {
@@ -49,14 +50,14 @@ impl Readers {
         }
         // With room, so that a slot can be written when the disk is full.
         file.reserve(WRITER_OCTET)
-            .map_err(StoreError::io("extending the table of readers"))?;
-        let current = disk
-            .open(CURRENT, true)
-            .map_err(StoreError::io("opening the page of the current version"))?;
+            .map_err(StoreError::io("extending zone/readers"))?;
+        let current = open_or_replace(disk, CURRENT).map_err(StoreError::io(
+            "opening zone/current (the file may be removed while no registry runs)",
+        ))?;
         // What an earlier writer left there must not be taken for a version of this one.
         current
             .write_at(&[0; PAGE_OCTETS], 0)
-            .map_err(StoreError::io("clearing the page of the current version"))?;
+            .map_err(StoreError::io("clearing zone/current"))?;
         fence(Ordering::SeqCst);
         Ok(Self { file, current })
     }
@@ -93,13 +94,28 @@ impl Drop for Readers {
     }
 }
 
+/// Opens a file that holds nothing which outlives its processes. What is no file and has its name
+/// goes aside: it is of no use to anybody, and must not keep a zone from being repaired.
+fn open_or_replace(disk: &dyn Disk, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+    match disk.open(name, true) {
+        Err(error) if is_no_plain_file(&error) => {
+            let aside = format!("{name}.aside");
+            tracing::warn!(name, aside, %error, "what is no file goes aside");
+            disk.rename(name, &aside)?;
+            disk.open(name, true)
+        }
+        opened => opened,
+    }
+}
+
 /// Whether anybody writes the zone at this moment.
 pub(super) fn has_writer(disk: &dyn Disk) -> Result<bool, StoreError> {
     match disk.open(READERS, false) {
-        Ok(file) => system::octet_is_locked(file.raw(), WRITER_OCTET)
-            .map_err(StoreError::io("looking for the zone's writer")),
+        Ok(file) => system::octet_is_locked(file.raw(), WRITER_OCTET).map_err(StoreError::io(
+            "looking for the writer's lock on zone/readers",
+        )),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(StoreError::io("opening the table of readers")(error)),
+        Err(error) => Err(StoreError::io("opening zone/readers")(error)),
     }
 }
 
@@ -141,7 +157,7 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn take(disk: &dyn Disk) -> Result<Self, StoreError> {
-        let failed = StoreError::io("taking a slot in the table of readers");
+        let failed = StoreError::io("taking a slot in zone/readers");
         let file = disk.open(READERS, false).map_err(&failed)?;
         for index in 0..SLOTS {
             if system::try_lock_octet(file.raw(), slot_octet(index)).map_err(&failed)? {
@@ -216,6 +232,18 @@ mod tests {
         assert_eq!(readers.oldest_held(&ID).unwrap(), Some(0));
         slot.announce(9, &ID).unwrap();
         assert_eq!(readers.oldest_held(&ID).unwrap(), Some(9));
+    }
+
+    #[test]
+    fn a_planted_directory_or_link_keeps_nobody_from_the_zone() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = RealDisk::new(dir.path()).unwrap();
+        std::fs::create_dir(dir.path().join(READERS)).unwrap();
+        std::os::unix::fs::symlink("/dev/null", dir.path().join(CURRENT)).unwrap();
+        let readers = Readers::lock(&disk).unwrap();
+        assert_eq!(readers.oldest_held(&ID).unwrap(), None);
+        assert!(has_writer(&disk).unwrap());
+        assert!(dir.path().join("readers.aside").is_dir());
     }
 
     #[test]

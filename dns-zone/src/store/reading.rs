@@ -38,7 +38,7 @@ pub(crate) fn last_version(disk: &dyn Disk) -> Result<Option<LastVersion>, Store
     };
     let superblock = superblock::newest(&*blocks)?;
     let file = PageFile::in_memory(blocks, superblock.file_pages)
-        .map_err(StoreError::io("mapping the zone file"))?;
+        .map_err(StoreError::io("mapping zone/blocks"))?;
     let mut replay = Replay::in_memory(file, &superblock)?;
     Redo::look(
         disk,

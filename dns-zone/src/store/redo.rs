@@ -342,7 +342,10 @@ fn find_segments(disk: &dyn Disk, store_id: &[u8; 16]) -> Result<VecDeque<Segmen
             let octets = disk
                 .open(&name, false)
                 .and_then(|file| file.length())
-                .map_err(StoreError::io("opening a redo segment"))?;
+                .map_err(StoreError::reading(
+                    &name,
+                    "opening a segment of zone/redo-*",
+                ))?;
             segments.push(Segment {
                 first_version,
                 octets,

@@ -51,6 +51,7 @@ impl SimulatedDisk {
             name_changes: Vec::new(),
             faults: Faults::default(),
             operations: 0,
+            punches: 0,
             chance: Chance(1),
         };
         Ok(Self {
@@ -62,6 +63,11 @@ impl SimulatedDisk {
     /// Operations that changed something or synced, until now.
     pub fn operations(&self) -> u64 {
         self.model().operations
+    }
+
+    /// How often room inside a file was given back, until now.
+    pub fn punches(&self) -> u64 {
+        self.model().punches
     }
 
     /// Stops the machine at the `n`th operation from now (1: the next one): that operation happens
@@ -80,6 +86,14 @@ impl SimulatedDisk {
     /// Has the `n`th write from now fail after its first half.
     pub fn fail_write_at(&self, n: u64) {
         self.model().faults.fail_write_at = Some(n);
+    }
+
+    /// Has reading of these octets of a file fail from now on; no file of the name, no failure.
+    pub fn fail_reads(&self, name: &str, octets: Range<u64>) {
+        let mut model = self.model();
+        if let Some(file) = model.names.get(name).copied() {
+            model.faults.unreadable.push((file, octets));
+        }
     }
 
     /// Leaves room for so many more octets; `None`: as many as wanted.
@@ -257,6 +271,8 @@ impl DiskFile for SimulatedFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let octets = offset..offset + buffer.len() as u64;
+        self.disk.model().faults.read(self.file, &octets)?;
         self.live.read_at(buffer, offset)
     }
 
@@ -302,6 +318,7 @@ impl DiskFile for SimulatedFile {
         let step = model.step(Kind::Other);
         if step == Step::Happens {
             self.live.punch(offset, octets)?;
+            model.punches += 1;
             let pages = pages_of(&(offset..offset + octets));
             model.files[self.file].holes.extend(pages);
         }

@@ -28,6 +28,7 @@ use super::page::{self, PAGE_OCTETS, Page, PageNo};
 use super::record_of_commit::CommitRecord;
 use super::redo::Position;
 use super::tree::Root;
+use super::zone_store::BLOCKS;
 
 /// Superblock slots; they lie at the beginning of the file.
 pub(super) const SLOTS: u64 = 2;
@@ -109,19 +110,23 @@ impl Superblock {
     }
 }
 
-/// Reads both slots; the newest whole one.
+/// Reads both slots; the newest whole one, though the other one cannot be read.
 pub(super) fn newest(file: &dyn DiskFile) -> Result<Superblock, StoreError> {
     let mut newest: Option<Superblock> = None;
-    let mut other_format = false;
+    let mut reason = StoreError::SuperblockDamaged;
     for slot in 0..SLOTS {
         let mut page = [0; PAGE_OCTETS];
         match file.read_at(&mut page, slot * PAGE_OCTETS as u64) {
             Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
-                return Err(StoreError::io("reading a superblock")(error));
+                tracing::error!(alarm = true, slot, %error, "a superblock cannot be read");
+                reason = StoreError::reading(BLOCKS, "reading a superblock of zone/blocks")(error);
+                continue;
             }
             _ => {}
         }
-        other_format |= is_of_another_format(&page);
+        if is_of_another_format(&page) {
+            reason = StoreError::OtherFormat;
+        }
         if let Some(found) = Superblock::decode(&page)
             && newest
                 .as_ref()
@@ -130,11 +135,7 @@ pub(super) fn newest(file: &dyn DiskFile) -> Result<Superblock, StoreError> {
             newest = Some(found);
         }
     }
-    newest.ok_or(if other_format {
-        StoreError::OtherFormat
-    } else {
-        StoreError::SuperblockDamaged
-    })
+    newest.ok_or(reason)
 }
 
 /// Writes one slot; durable after the next sync.

@@ -6,6 +6,7 @@
 //! whose commits it applies again. Pages that the durable checkpoint, or a version that anybody
 //! holds, can reach are never written again.
 
+mod spare_pages;
 mod upkeep;
 
 use std::collections::VecDeque;

@@ -44,11 +44,13 @@ impl Tail {
             if !is_first && segment.first_version != self.next_version {
                 return Err(self.gap(segment.first_version));
             }
-            let file = disk
-                .open(&segment_name(&self.store_id, segment.first_version), false)
-                .map_err(StoreError::io("opening a redo segment"))?;
+            let name = segment_name(&self.store_id, segment.first_version);
+            let file = disk.open(&name, false).map_err(StoreError::reading(
+                &name,
+                "opening a segment of zone/redo-*",
+            ))?;
             let from = if is_first { position.offset } else { 0 };
-            let offset = self.read(&file, segment.octets, from, &mut replay)?;
+            let offset = self.read(&file, &name, segment.octets, from, &mut replay)?;
             end = Some((file, offset));
         }
         end.ok_or(StoreError::RedoMissing {
@@ -60,6 +62,7 @@ impl Tail {
     fn read(
         &mut self,
         file: &Arc<dyn DiskFile>,
+        name: &str,
         segment_octets: u64,
         from: u64,
         replay: &mut impl FnMut(Frame) -> Result<(), StoreError>,
@@ -72,7 +75,10 @@ impl Tail {
             })?;
         let mut octets = vec![0; length as usize];
         file.read_at(&mut octets, from)
-            .map_err(StoreError::io("reading a redo segment"))?;
+            .map_err(StoreError::reading(
+                name,
+                "reading a segment of zone/redo-*",
+            ))?;
         let mut at = 0;
         while let Some(frame) = self.next_frame(&octets[at..]) {
             let decoded = frame.decode().ok_or(StoreError::RedoDamaged {

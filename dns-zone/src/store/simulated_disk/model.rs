@@ -18,6 +18,8 @@ pub(super) struct Model {
     pub(super) name_changes: Vec<NameChange>,
     pub(super) faults: Faults,
     pub(super) operations: u64,
+    /// Times that room was given back.
+    pub(super) punches: u64,
     pub(super) chance: Chance,
 }
 
@@ -29,6 +31,8 @@ pub(super) struct Faults {
     pub(super) fail_sync_at: Option<u64>,
     pub(super) fail_write_at: Option<u64>,
     pub(super) room: Option<u64>,
+    /// Files, and ranges of octets in them, that cannot be read.
+    pub(super) unreadable: Vec<(usize, Range<u64>)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +115,19 @@ impl Model {
             *room = room.checked_sub(wanted).ok_or(io::ErrorKind::StorageFull)?;
         }
         self.files[file].room += wanted;
+        Ok(())
+    }
+}
+
+impl Faults {
+    /// Fails like a bad sector where a range touches one.
+    pub(super) fn read(&self, file: usize, octets: &Range<u64>) -> io::Result<()> {
+        let touches = |(bad, range): &(usize, Range<u64>)| {
+            *bad == file && range.start < octets.end && octets.start < range.end
+        };
+        if self.unreadable.iter().any(touches) {
+            return Err(io::Error::from_raw_os_error(libc::EIO));
+        }
         Ok(())
     }
 }

@@ -57,7 +57,7 @@ impl<'a> WalkBlocks<'a> {
         let block = self.tree.block(page)?;
         if let Some(fence) = block.fence() {
             // A fence at or before its own block would lead in circles.
-            if fence <= block.key(block.count() - 1) {
+            if fence <= block.key(block.count().saturating_sub(1)) {
                 return Err(Damaged { page });
             }
             self.at = At::Key(*fence);

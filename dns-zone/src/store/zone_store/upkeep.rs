@@ -9,6 +9,7 @@ use super::super::StoreError;
 use super::super::page_file::offset_of;
 use super::super::redo::RedoLimits;
 use super::super::superblock::SLOTS;
+use super::spare_pages::SparePages;
 use super::{Store, failed};
 
 /// Pages that are given back to the file system in one commit: the time of a commit is bounded.
@@ -90,6 +91,7 @@ pub(in crate::store) struct Pace {
     begun_at: Instant,
     /// The segment for which a successor was asked.
     prepared_after: Option<u64>,
+    spare: SparePages,
 }
 
 impl Pace {
@@ -99,6 +101,7 @@ impl Pace {
             begun_octets: 0,
             begun_at: Instant::now(),
             prepared_after: None,
+            spare: SparePages::default(),
         }
     }
 }
@@ -117,7 +120,7 @@ impl Store {
             self.begin_checkpoint();
         }
         self.reclaim()?;
-        self.give_back(usize::MAX)
+        self.give_back(self.pages_kept(), usize::MAX)
             .map_err(|error| self.fail("giving pages back", &error))
     }
 
@@ -168,8 +171,9 @@ impl Store {
             self.pace.noticed = durable.checkpoint;
             let now = self.version().record.last_signed_at;
             self.redo.retire(durable.redo, now)?;
+            self.pace.spare.note_checkpoint();
         }
-        self.give_back(GIVE_BACK_PAGES)?;
+        self.give_back_unused()?;
         self.prepare_segment();
         if self.is_checkpoint_due() && !self.checkpointer.is_running() {
             self.begin_checkpoint();
@@ -195,7 +199,7 @@ impl Store {
             || self.pace.begun_at.elapsed() > self.limits.checkpoint_after
     }
 
-    fn begin_checkpoint(&mut self) {
+    pub(in crate::store) fn begin_checkpoint(&mut self) {
         if let Ok(durable) = self.checkpointer.durable() {
             self.pace.noticed = self.pace.noticed.max(durable.checkpoint);
         }
@@ -210,9 +214,23 @@ impl Store {
         fortieth.max(self.limits.free_pages)
     }
 
-    /// Gives free pages beyond those that are kept back to the file system, at most so many.
-    fn give_back(&mut self, most: usize) -> io::Result<()> {
-        let keep = self.pages_kept();
+    /// Gives back some of the free pages that no commit has needed for long.
+    fn give_back_unused(&mut self) -> io::Result<()> {
+        let free = self.free.reusable();
+        self.pace.spare.note(free);
+        let surplus = self.pace.spare.unused().saturating_sub(self.pages_kept());
+        if surplus == 0 {
+            return Ok(());
+        }
+        self.give_back(free.saturating_sub(surplus), GIVE_BACK_PAGES)?;
+        let given = free.saturating_sub(self.free.reusable());
+        self.pace.spare.note_given(given);
+        Ok(())
+    }
+
+    /// Gives free pages beyond `keep` back to the file system: all at the end of the file, and at most
+    /// so many of the others.
+    fn give_back(&mut self, keep: usize, most: usize) -> io::Result<()> {
         if let Some(pages) = self.free.cut_tail(keep) {
             self.file.cut(pages)?;
         }

@@ -2,4 +2,5 @@
 
 mod commits;
 mod cuts;
+mod give_back;
 mod readers;
