@@ -9,9 +9,9 @@ use crate::position::Key;
 use crate::presentation;
 use crate::record_type::{TYPE_NSEC, TYPE_RRSIG, TYPE_SOA, mnemonic};
 use crate::snapshot::{Next, Snapshot, earlier, push_device_wire};
-use crate::store::Damaged;
 use crate::store::record::RecordView;
 use crate::store::tree::Walk;
+use crate::store::{Damaged, StoreError};
 
 /// A record on its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,10 +37,11 @@ impl Snapshot {
             fixed: 0,
             ended: false,
             begun: false,
+            lost: self.version.mapping.lost(),
         };
         owners.flat_map(|records| match records {
             Ok(records) => records.into_iter().map(Ok).collect(),
-            Err(damaged) => vec![Err(ZoneError::from(damaged))],
+            Err(error) => vec![Err(error)],
         })
     }
 }
@@ -55,16 +56,21 @@ struct Owners<'a> {
     fixed: usize,
     begun: bool,
     ended: bool,
+    /// Pages lost before it began.
+    lost: u64,
 }
 
 impl Iterator for Owners<'_> {
-    type Item = Result<Vec<Record>, Damaged>;
+    type Item = Result<Vec<Record>, ZoneError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {
             return None;
         }
-        let step = self.step().transpose();
+        let mut step = self.step().map_err(ZoneError::from).transpose();
+        if self.snapshot.version.mapping.has_lost_since(self.lost) {
+            step = Some(Err(StoreError::PageLost.into()));
+        }
         self.ended = !matches!(step, Some(Ok(_)));
         step
     }

@@ -99,19 +99,20 @@ impl ZoneReader {
     }
 
     /// Reads the zone file into memory, as far as the system has room, so that the first queries
-    /// after a start do not each wait for the disk. Blocks while it reads, a piece at a time.
+    /// after a start do not each wait for the disk. Blocks while it reads, a piece at a time. Returns
+    /// how many pages cannot be read: names under them are refused from then on.
     ///
     /// # Errors
     /// The system refuses; it is advice, and nothing depends on it.
-    pub fn populate(&self) -> io::Result<()> {
-        let mut first = 0;
+    pub fn populate(&self) -> io::Result<u64> {
+        let (mut first, mut unreadable) = (0, 0);
         loop {
             let mapping = Arc::clone(&self.snapshot().version.mapping);
             if first >= mapping.bounds() {
-                return Ok(());
+                return Ok(unreadable);
             }
             let end = first.saturating_add(POPULATED_PAGES);
-            mapping.populate(first..end)?;
+            unreadable += mapping.populate(first..end)?;
             first = end;
         }
     }

@@ -94,7 +94,13 @@ fn lap_secs(profile: Profile) -> u64 {
 /// of the zone.
 fn scrub_block(snapshot: &Snapshot, from: &Key, seen: &mut Scrubbed) -> Option<(u64, Option<Key>)> {
     let tree = snapshot.tree();
-    let found = tree.walk_blocks(Some(from)).next()?;
+    let mut found = tree.walk_blocks(Some(from)).next()?;
+    if let Err(damaged) = &found
+        && tree.mapping().scrub(damaged.page).is_ok()
+    {
+        // It could not be read when it was asked for first, and now it can.
+        found = tree.walk_blocks(Some(from)).next()?;
+    }
     let (page, block) = match found {
         Ok(found) => found,
         Err(damaged) => {

@@ -22,7 +22,7 @@ use crate::serial;
 use crate::store::Damaged;
 use crate::store::record::{RecordView, StoredSignature};
 use crate::store::tree::Tree;
-use crate::store::{CommitRecord, Version};
+use crate::store::{CommitRecord, StoreError, Version};
 
 /// What stays the same from version to version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,8 +194,14 @@ impl Snapshot {
     /// [`ZoneError::Damaged`].
     pub fn publication(&self, device_id: DeviceId, slot: Slot) -> Result<Publication, ZoneError> {
         let key = PackedKey::new(device_id, slot);
+        let mapping = &self.version.mapping;
+        let lost = mapping.lost();
         let record = self.device(key.as_octets())?;
-        Ok(record.map_or(Publication::Absent, |record| publication_of(&record)))
+        let publication = record.map_or(Publication::Absent, |record| publication_of(&record));
+        if mapping.has_lost_since(lost) {
+            return Err(StoreError::PageLost.into());
+        }
+        Ok(publication)
     }
 
     /// Reads every page of this version and holds them against each other.

@@ -13,6 +13,8 @@ use crate::store::tree::Cursor;
 
 /// Exchanges that go through the phases together; more are taken in turns.
 const TOGETHER: usize = 32;
+/// How often a batch is answered again when pages of the zone are lost meanwhile.
+const ATTEMPTS: usize = 4;
 
 /// A query, room for its response, and what became of it.
 #[derive(Debug)]
@@ -92,8 +94,56 @@ pub(super) struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    /// Answers all exchanges.
+    /// Answers all exchanges; again when a page was lost meanwhile, since any answer may have been
+    /// made of what it turned to.
     pub(super) fn answer_all(&self, exchanges: &mut [Exchange<'_>]) {
+        let mapping = self.chain.tree.mapping();
+        let lost = mapping.lost();
+        self.answer_once(exchanges);
+        if mapping.has_lost_since(lost) {
+            self.answer_again(exchanges);
+        }
+    }
+
+    #[cold]
+    fn answer_again(&self, exchanges: &mut [Exchange<'_>]) {
+        let mapping = self.chain.tree.mapping();
+        for _ in 0..ATTEMPTS {
+            let lost = mapping.lost();
+            self.anew().answer_once(exchanges);
+            if !mapping.has_lost_since(lost) {
+                return;
+            }
+        }
+        // Page after page is lost: nothing that needs one is answered.
+        for exchange in exchanges {
+            exchange.disposition = match self.read(exchange.query) {
+                Some(mut pending) => {
+                    if let Step::Find { found, .. } = &mut pending.step {
+                        *found = Err(Damaged { page: 0 });
+                    }
+                    self.render(&pending, false, exchange.out)
+                }
+                None => Disposition::Drop,
+            };
+        }
+    }
+
+    /// The same without what was rendered for many.
+    fn anew(&self) -> Self {
+        let Chain {
+            templates,
+            fixed,
+            tree,
+            ..
+        } = self.chain;
+        Self {
+            chain: Chain::new(templates, fixed, tree),
+            ..*self
+        }
+    }
+
+    fn answer_once(&self, exchanges: &mut [Exchange<'_>]) {
         if let [exchange] = exchanges {
             self.answer::<1>(std::slice::from_mut(exchange));
             return;

@@ -251,6 +251,7 @@ impl Made {
         let store = Store {
             identity: self.identity,
             limits: self.limits,
+            lost: file.mapping.lost(),
             file,
             redo,
             free,

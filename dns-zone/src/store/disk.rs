@@ -155,6 +155,15 @@ pub(crate) struct RealFile {
     file: File,
 }
 
+#[cfg(test)]
+impl RealFile {
+    /// A file that is open, for tests that have no disk.
+    pub(crate) fn of(file: &File) -> Arc<dyn DiskFile> {
+        let file = file.try_clone().expect("another descriptor");
+        Arc::new(Self { file })
+    }
+}
+
 impl DiskFile for RealFile {
     fn length(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())

@@ -148,7 +148,7 @@ impl ForeignReader {
                 return Err(StoreError::Busy);
             }
             let mapping =
-                Mapping::new(file.raw(), 0).map_err(StoreError::io("mapping the zone"))?;
+                Mapping::new(Arc::clone(&file), 0).map_err(StoreError::io("mapping the zone"))?;
             self.opened = Some(OpenedFile {
                 store_id: current.store_id,
                 shape_digest: current.shape_digest,

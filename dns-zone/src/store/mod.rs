@@ -17,7 +17,7 @@ mod blob;
 mod checkpoint;
 mod creation;
 pub(crate) mod delta;
-mod disk;
+pub(crate) mod disk;
 pub(crate) mod foreign_reader;
 mod frame;
 mod octets;

@@ -111,6 +111,7 @@ impl Replay {
         superblock: &Superblock,
         redo: Redo,
     ) -> Result<Option<Opened>, StoreError> {
+        self.nothing_lost()?;
         // Readers of another process may hold any version up to this one.
         for page in std::mem::take(&mut self.withheld) {
             self.free
@@ -133,6 +134,7 @@ impl Replay {
         let store = Store {
             identity: self.identity,
             limits,
+            lost: self.lost,
             file: self.file,
             redo,
             free: self.free,

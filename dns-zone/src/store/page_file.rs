@@ -28,7 +28,7 @@ impl PageFile {
     pub(super) fn new(blocks: Arc<dyn DiskFile>) -> io::Result<Self> {
         let pages = PageNo::try_from(blocks.length()? / PAGE_OCTETS as u64)
             .map_err(|_| io::Error::other("the zone file exceeds 16 TiB"))?;
-        let mapping = Arc::new(Mapping::new(blocks.raw(), pages)?);
+        let mapping = Arc::new(Mapping::new(Arc::clone(&blocks), pages)?);
         Ok(Self {
             blocks,
             mapping,
@@ -42,7 +42,7 @@ impl PageFile {
     pub(super) fn in_memory(blocks: Arc<dyn DiskFile>, file_pages: PageNo) -> io::Result<Self> {
         let present = PageNo::try_from(blocks.length()? / PAGE_OCTETS as u64)
             .map_err(|_| io::Error::other("the zone file exceeds 16 TiB"))?;
-        let mapping = Mapping::private(blocks.raw(), present)?;
+        let mapping = Mapping::private(Arc::clone(&blocks), present)?;
         // A page that was cut off the file is damaged, and is never another one.
         let pages = present.max(file_pages);
         mapping.set_bounds(pages)?;

@@ -28,8 +28,21 @@ pub(crate) struct LastVersion {
     pub(crate) is_announced: bool,
 }
 
+/// How often it is begun again when a page turns unreadable meanwhile; the next time it is gone around.
+const ATTEMPTS: usize = 8;
+
 /// Reads the last version; `None` when there is no zone. Fails while there is a writer.
 pub(crate) fn last_version(disk: &dyn Disk) -> Result<Option<LastVersion>, StoreError> {
+    for _ in 1..ATTEMPTS {
+        match try_last_version(disk) {
+            Err(StoreError::PageLost) => {}
+            done => return done,
+        }
+    }
+    try_last_version(disk)
+}
+
+fn try_last_version(disk: &dyn Disk) -> Result<Option<LastVersion>, StoreError> {
     if readers::has_writer(disk)? {
         return Err(StoreError::InUse);
     }
@@ -48,6 +61,7 @@ pub(crate) fn last_version(disk: &dyn Disk) -> Result<Option<LastVersion>, Store
         |frame| replay.take(frame),
     )?;
     replay.apply()?;
+    replay.nothing_lost()?;
     let slot = announced(disk, replay.record.zone_version, &superblock.store_id);
     let is_announced = slot.is_some();
     let version = Arc::new(Version {

@@ -41,6 +41,8 @@ pub(super) struct Replay {
     frames: Vec<Frame>,
     /// Changes in them.
     changes: usize,
+    /// Pages lost before it began.
+    pub(super) lost: u64,
 }
 
 impl Replay {
@@ -93,6 +95,7 @@ impl Replay {
     }
 
     fn over(file: PageFile, free: Free, superblock: &Superblock) -> Result<Self, StoreError> {
+        let lost = file.mapping.lost();
         let (fixed, fixed_pages) = blob::read(superblock.fixed, |page| file.mapping.page(page))?;
         Ok(Self {
             file,
@@ -112,6 +115,7 @@ impl Replay {
             fixed_pages,
             frames: Vec::new(),
             changes: 0,
+            lost,
         })
     }
 
@@ -155,6 +159,15 @@ impl Replay {
         if !self.is_held_elsewhere {
             let checkpointed = 0;
             self.free.reclaim(self.record.zone_version, checkpointed);
+        }
+        Ok(())
+    }
+
+    /// Fails when a page was lost since it began: what was applied may be made of zeros. Nobody has
+    /// seen it.
+    pub(super) fn nothing_lost(&self) -> Result<(), StoreError> {
+        if self.file.mapping.has_lost_since(self.lost) {
+            return Err(StoreError::PageLost);
         }
         Ok(())
     }

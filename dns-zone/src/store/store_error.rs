@@ -46,6 +46,12 @@ pub enum StoreError {
         /// Number of the page.
         page: u32,
     },
+    /// A page turned unreadable while something was made of it; nothing was written. What does not
+    /// need the page can be done again at once.
+    #[error(
+        "a page of zone/blocks cannot be read any more; repair it with 'iot-registry zone rebuild'"
+    )]
+    PageLost,
     /// A segment of the redo log that the superblock needs is gone.
     #[error(
         "the redo log lacks the segment that begins with version {first_version} \
@@ -106,6 +112,7 @@ impl StoreError {
             self,
             Self::Damaged { .. }
                 | Self::OtherFormat
+                | Self::PageLost
                 | Self::RedoDamaged { .. }
                 | Self::RedoGap { .. }
                 | Self::RedoMissing { .. }
@@ -184,6 +191,7 @@ mod tests {
             StoreError::SuperblockDamaged,
             StoreError::OtherFormat,
             StoreError::Damaged { page: 7 },
+            StoreError::PageLost,
             StoreError::RedoMissing { first_version: 8 },
             StoreError::RedoGap {
                 expected: 3,

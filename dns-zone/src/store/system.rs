@@ -81,6 +81,12 @@ pub(super) fn read_ahead(file: &File, at: u64, octets: u64) {
     }
 }
 
+/// Has reads of a file read what is asked for and nothing beside it.
+pub(super) fn read_at_random(file: &File) {
+    // SAFETY: an open descriptor and three numbers. A hint: the result does not matter.
+    unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_RANDOM) };
+}
+
 fn octet_lock(file: &File, command: i32, kind: i32, octet: u64) -> io::Result<libc::flock> {
     // SAFETY: `flock` is a plain structure of numbers, for which zeros are valid.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };

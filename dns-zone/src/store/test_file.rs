@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt;
 
 use iot_identity::Fingerprint;
 
+use super::disk::RealFile;
 use super::edit::{Edit, Edited, edit};
 use super::free::Free;
 use super::load::Loader;
@@ -39,7 +40,7 @@ impl TestFile {
         }
         let (root, file_pages) = loader.finish().expect("written");
         Self {
-            mapping: Mapping::new(&file, file_pages).expect("mapped"),
+            mapping: Mapping::new(RealFile::of(&file), file_pages).expect("mapped"),
             free: Free::from_live(FIRST_PAGE..file_pages, file_pages, 1),
             file,
             root,

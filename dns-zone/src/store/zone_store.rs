@@ -70,6 +70,8 @@ pub(crate) struct Store {
     pub(super) versions: VecDeque<Arc<Version>>,
     pub(super) checkpointer: Checkpointer,
     pub(super) pace: Pace,
+    /// Pages lost until the last commit was asked for.
+    pub(super) lost: u64,
     /// What failed; from then on nothing is written.
     pub(super) failed: Option<String>,
     /// Dropped last: until then no other writer may open the zone.
@@ -106,12 +108,18 @@ impl Store {
     /// error leaves the store as it was: a commit that does not follow, a damaged page, a full disk.
     pub(crate) fn commit(&mut self, commit: Commit) -> Result<Arc<Version>, StoreError> {
         self.accepts(&commit)?;
+        // What was planned since the last commit may have been made of a page that was lost.
+        self.nothing_lost()?;
         let frame = frame::encode(&self.identity.store_id, &commit)
             .map_err(|frame::TooLarge| StoreError::TooLarge)?;
         self.reclaim()?;
         let zone_version = commit.record.zone_version;
         let drafted = self.draft(commit.deltas, commit.fixed, zone_version)?;
         self.take_room(&frame, &drafted)?;
+        if let Err(error) = self.nothing_lost() {
+            self.take_back(&drafted, &[]);
+            return Err(error);
+        }
         let written = self.write(&frame, commit.record, drafted);
         let version = written.map_err(|error| self.fail("committing", &error))?;
         if let Err(error) = self.care() {
@@ -186,10 +194,24 @@ impl Store {
         if !is_full(&error) {
             return Err(self.fail("taking room for a commit", &error));
         }
-        // No version ever reached them.
-        let pages = drafted.pages.iter().map(|(page, _)| *page);
-        self.free.take_back(pages, &punched, self.file.pages());
+        self.take_back(drafted, &punched);
         Err(StoreError::io("taking room for a commit")(error))
+    }
+
+    /// Gives up what was drafted: no version ever reached its pages, of which `punched` have no room.
+    fn take_back(&mut self, drafted: &Drafted, punched: &[PageNo]) {
+        let pages = drafted.pages.iter().map(|(page, _)| *page);
+        self.free.take_back(pages, punched, self.file.pages());
+    }
+
+    /// Fails, once, when a page was lost since the last time.
+    fn nothing_lost(&mut self) -> Result<(), StoreError> {
+        let mapping = &self.file.mapping;
+        if !mapping.has_lost_since(self.lost) {
+            return Ok(());
+        }
+        self.lost = mapping.lost();
+        Err(StoreError::PageLost)
     }
 
     fn write(

@@ -63,7 +63,12 @@ impl Running {
             None => open_dns(reader.clone(), identity, &listen).await?,
         };
         tokio::task::spawn_blocking(move || match reader.populate() {
-            Ok(()) => tracing::info!("the zone is in memory"),
+            Ok(0) => tracing::info!("the zone is in memory"),
+            Ok(pages) => tracing::error!(
+                alarm = true,
+                pages,
+                "pages of the zone cannot be read; repair it with 'iot-registry zone rebuild'"
+            ),
             Err(error) => {
                 tracing::debug!(%error, "the zone is read into memory as it is asked for")
             }

@@ -16,6 +16,7 @@ use crate::position::{Key, Position};
 use crate::profile::Profile;
 use crate::record_type::{TYPE_A, TYPE_CAA, TYPE_DNSKEY, TYPE_NS, TYPE_SOA, TYPE_TXT};
 use crate::render::Templates;
+use crate::store::disk::RealFile;
 use crate::store::load::Loader;
 use crate::store::mapping::Mapping;
 use crate::store::page::{PAGE_OCTETS, PageNo};
@@ -144,7 +145,7 @@ impl TestZone {
         names.sort_by(|left, right| left.key.cmp(&right.key));
         names.dedup_by(|left, right| left.key == right.key);
         Self {
-            mapping: Mapping::new(&file, pages).unwrap(),
+            mapping: Mapping::new(RealFile::of(&file), pages).unwrap(),
             templates: Templates::new(&apex(), PROFILE, &keys.public()),
             fixed: FixedNames::new(names).unwrap(),
             answering: Answering::default(),

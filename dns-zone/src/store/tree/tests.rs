@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::disk::RealFile;
 use super::super::edit::{Edit, edit};
 use super::super::page::PAGE_OCTETS;
 use super::super::record::StoredRecord;
@@ -98,7 +99,7 @@ fn damage_under_one_key_of_many_is_only_that_key_s() {
         .expect("whole")
         .child(0);
     file.flip(damaged, 12_345);
-    file.mapping = Mapping::new(&file.file, file.free.file_pages()).expect("mapped");
+    file.mapping = Mapping::new(RealFile::of(&file.file), file.free.file_pages()).expect("mapped");
     let tree = file.tree();
     let mut met = 0;
     for _ in 0..50 {
@@ -133,7 +134,7 @@ fn damaged_page_is_seen_and_never_a_wrong_answer() {
         let bit = numbers.below(PAGE_OCTETS as u64 * 8) as usize;
         file.flip(page, bit);
         let pages = file.free.file_pages();
-        file.mapping = Mapping::new(&file.file, pages).expect("mapped");
+        file.mapping = Mapping::new(RealFile::of(&file.file), pages).expect("mapped");
         let damaged = Damaged { page };
         let tree = file.tree();
         for _ in 0..20 {
@@ -170,7 +171,7 @@ fn edit_of_a_damaged_block_takes_no_page() {
     let key = *model.keys().nth(500).expect("there");
     let page = file.tree().locate(&key).expect("whole").expect("there");
     file.flip(page, 5000);
-    file.mapping = Mapping::new(&file.file, file.free.file_pages()).expect("mapped");
+    file.mapping = Mapping::new(RealFile::of(&file.file), file.free.file_pages()).expect("mapped");
     let edits: Vec<Edit> = model
         .keys()
         .map(|key| Edit {
@@ -225,7 +226,8 @@ fn behind_a_damaged_page_its_next_neighbour_begins() {
     for at in 0..root.count() {
         let next = (at + 1 < root.count()).then(|| first_below(at + 1));
         file.flip(root.child(at), 9000);
-        let damaged = Mapping::new(&file.file, file.free.file_pages()).expect("mapped");
+        let damaged =
+            Mapping::new(RealFile::of(&file.file), file.free.file_pages()).expect("mapped");
         let tree = Tree::new(&damaged, &file.root, UNIT_SECS);
         let mut inside = first_below(at);
         inside[17] = 0xFF;
@@ -238,7 +240,7 @@ fn behind_a_damaged_page_its_next_neighbour_begins() {
     let block = index.child(index.count() - 1);
     let inside = index.key(index.count() - 1);
     file.flip(block, 9000);
-    let damaged = Mapping::new(&file.file, file.free.file_pages()).expect("mapped");
+    let damaged = Mapping::new(RealFile::of(&file.file), file.free.file_pages()).expect("mapped");
     let tree = Tree::new(&damaged, &file.root, UNIT_SECS);
     assert!(tree.floor(&inside).is_err());
     let gap = tree.gap_at(&inside);
@@ -251,7 +253,7 @@ fn behind_a_damaged_page_its_next_neighbour_begins() {
     );
     // Nothing is known beyond a root.
     file.flip(whole.root().page, 9000);
-    let damaged = Mapping::new(&file.file, file.free.file_pages()).expect("mapped");
+    let damaged = Mapping::new(RealFile::of(&file.file), file.free.file_pages()).expect("mapped");
     let tree = Tree::new(&damaged, &file.root, UNIT_SECS);
     let (names, next) = (9000, None);
     assert_eq!(tree.gap_at(&inside), Gap { names, next });
