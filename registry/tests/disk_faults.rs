@@ -3,13 +3,15 @@
 #![allow(clippy::unwrap_used)] // a failed step is a failed test
 
 mod asking;
+mod credentials;
 mod harness;
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use asking::{Said, ask};
+use credentials::{eid, line, load};
 use harness::{EID, ICCID, Registry, Serving, judge, openssl_request, succeed};
 use iot_dns_zone::{Profile, ZoneKeys, ZoneObserver};
 use iot_registry::config::Config;
@@ -158,4 +160,91 @@ fn a_failed_sync_ends_the_process_and_the_next_start_recovers() {
         succeed(&serving.run(&["zone", "check"]));
     }
     assert!(register(&serving, EID));
+}
+
+/// The program with reads of some files failing from its start on.
+fn on_bad_sectors(registry: &Registry, files: &[PathBuf], arguments: &[&str]) -> Output {
+    let mut command = Command::new("strace");
+    command
+        .args(["-f", "-o", "/dev/null", "-e", "trace=pread64"])
+        .args(["-e", "inject=pread64:error=EIO"]);
+    for file in files {
+        command.arg("-P").arg(file);
+    }
+    command
+        .arg(env!("CARGO_BIN_EXE_iot-registry"))
+        .arg("--dir")
+        .arg(&registry.dir)
+        .args(arguments);
+    command.output().unwrap()
+}
+
+fn loaded(devices: u64) -> Option<Registry> {
+    judge("strace", &["--version"])?;
+    let registry = Registry::init(Profile::Standard);
+    let text: String = (0..devices).map(|number| line(number, "")).collect();
+    succeed(&load(&registry, &text));
+    Some(registry)
+}
+
+#[test]
+fn bad_sectors_under_the_zone_cost_their_names_and_a_rebuild_repairs_them() {
+    const DEVICES: u64 = 400;
+    let Some(registry) = loaded(DEVICES) else {
+        return;
+    };
+    let serving = registry.serve();
+    let blocks = serving.registry.dir.join("zone/blocks");
+    let said = |serving: &Serving, number| ask(serving.dns, &eid(number).to_string());
+    assert_eq!(said(&serving, 7), Said::Active);
+    let bad = Fault::inject(&serving, "pread64", "EIO", &[blocks]);
+    let refused = (0..DEVICES).filter(|number| said(&serving, *number) == Said::Failure);
+    // Those near the one that was asked for are in pages that are known to be whole.
+    assert!((100..DEVICES).contains(&(refused.count() as u64)));
+    assert_eq!(said(&serving, 7), Said::Active);
+    serving.wait_for_log("a page of zone/blocks cannot be read", 1);
+    drop(bad);
+    let registry = serving.stop();
+    succeed(&registry.run(&["zone", "rebuild"]));
+    let serving = registry.serve();
+    assert!((0..DEVICES).all(|number| said(&serving, number) == Said::Active));
+    succeed(&serving.run(&["zone", "check"]));
+}
+
+#[test]
+fn a_zone_whose_superblocks_or_log_are_on_bad_sectors_is_rebuilt() {
+    for what in ["blocks", "redo-"] {
+        let Some(registry) = loaded(40) else { return };
+        let serving = registry.serve();
+        let blocks = serving.registry.dir.join("zone/blocks");
+        let files = match what {
+            "blocks" => vec![blocks],
+            _ => log_files(&serving),
+        };
+        let registry = serving.kill();
+        let refused = on_bad_sectors(&registry, &files, &["serve"]);
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success(), "{said}");
+        assert!(said.contains(&format!("zone/{what}")), "{said}");
+        assert!(said.contains("'iot-registry zone rebuild'"), "{said}");
+        succeed(&on_bad_sectors(&registry, &files, &["zone", "rebuild"]));
+        let serving = registry.serve();
+        assert_eq!(ask(serving.dns, &eid(7).to_string()), Said::Active);
+        succeed(&serving.run(&["zone", "check"]));
+    }
+}
+
+#[test]
+fn a_directory_in_the_place_of_a_file_of_the_zone_keeps_nobody_from_a_rebuild() {
+    let registry = Registry::init(Profile::Standard);
+    let text: String = (0..40).map(|number| line(number, "")).collect();
+    succeed(&load(&registry, &text));
+    let readers = registry.dir.join("zone/readers");
+    std::fs::remove_file(&readers).unwrap();
+    std::fs::create_dir(&readers).unwrap();
+    let said = registry.refused_start();
+    assert!(said.contains("zone/readers"), "{said}");
+    succeed(&registry.run(&["zone", "rebuild"]));
+    let serving = registry.serve();
+    succeed(&serving.run(&["zone", "check"]));
 }

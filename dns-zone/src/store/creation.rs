@@ -93,7 +93,7 @@ impl Store {
         record: CommitRecord,
         fixed: Vec<u8>,
     ) -> Result<(Self, Arc<Version>), E> {
-        let readers = Readers::lock(&*disk)?;
+        let readers = Readers::lock_anew(&*disk)?;
         if fixed.len() > MAX_FIXED_OCTETS {
             return Err(StoreError::TooLarge.into());
         }

@@ -40,8 +40,20 @@ pub(super) struct Readers {
 impl Readers {
     /// Becomes the only writer.
     pub(super) fn lock(disk: &dyn Disk) -> Result<Self, StoreError> {
-        let file = open_or_replace(disk, READERS).map_err(StoreError::io(
-            "opening zone/readers (the file may be removed while no registry runs)",
+        Self::lock_opened_by(disk, |name| disk.open(name, true))
+    }
+
+    /// The same for a zone that is made anew: what is in the way goes aside.
+    pub(super) fn lock_anew(disk: &dyn Disk) -> Result<Self, StoreError> {
+        Self::lock_opened_by(disk, |name| open_or_replace(disk, name))
+    }
+
+    fn lock_opened_by(
+        disk: &dyn Disk,
+        open: impl Fn(&str) -> io::Result<Arc<dyn DiskFile>>,
+    ) -> Result<Self, StoreError> {
+        let file = open(READERS).map_err(StoreError::io(
+            "opening zone/readers (what has the name may be removed while no registry runs)",
         ))?;
         let is_ours = system::try_lock_octet(file.raw(), WRITER_OCTET)
             .map_err(StoreError::io("locking the zone"))?;
@@ -51,8 +63,8 @@ impl Readers {
         // With room, so that a slot can be written when the disk is full.
         file.reserve(WRITER_OCTET)
             .map_err(StoreError::io("extending zone/readers"))?;
-        let current = open_or_replace(disk, CURRENT).map_err(StoreError::io(
-            "opening zone/current (the file may be removed while no registry runs)",
+        let current = open(CURRENT).map_err(StoreError::io(
+            "opening zone/current (what has the name may be removed while no registry runs)",
         ))?;
         // What an earlier writer left there must not be taken for a version of this one.
         current
@@ -235,12 +247,14 @@ mod tests {
     }
 
     #[test]
-    fn a_planted_directory_or_link_keeps_nobody_from_the_zone() {
+    fn a_planted_directory_or_link_keeps_nobody_from_making_the_zone_anew() {
         let dir = tempfile::tempdir().unwrap();
         let disk = RealDisk::new(dir.path()).unwrap();
         std::fs::create_dir(dir.path().join(READERS)).unwrap();
         std::os::unix::fs::symlink("/dev/null", dir.path().join(CURRENT)).unwrap();
-        let readers = Readers::lock(&disk).unwrap();
+        let said = Readers::lock(&disk).unwrap_err().to_string();
+        assert!(said.contains("zone/readers"), "{said}");
+        let readers = Readers::lock_anew(&disk).unwrap();
         assert_eq!(readers.oldest_held(&ID).unwrap(), None);
         assert!(has_writer(&disk).unwrap());
         assert!(dir.path().join("readers.aside").is_dir());

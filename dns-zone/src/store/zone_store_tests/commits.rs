@@ -189,6 +189,31 @@ fn full_disk_refuses_a_commit_into_pages_that_were_given_back() {
 }
 
 #[test]
+fn commit_after_a_page_turned_to_zeros_is_refused_once() {
+    let mut trial = Trial::new(2, 200, NO_CHECKPOINTS);
+    let version = trial.commit(9).unwrap();
+    let root = version.root.page;
+    let held = version.mapping.page(root).unwrap();
+    let blocks = trial.directory().join(BLOCKS);
+    let octets = fs::read(&blocks).unwrap();
+    // As when the page was dropped from memory and cannot be read, but later can.
+    let file = fs::OpenOptions::new().write(true).open(&blocks).unwrap();
+    file.set_len(2 * PAGE_OCTETS as u64).unwrap();
+    assert_eq!(std::hint::black_box(held)[0..4], [0; 4]);
+    file.write_all_at(&octets, 0).unwrap();
+    version.mapping.scrub(root).unwrap();
+
+    let refused = trial.commit(9);
+    assert!(matches!(refused, Err(StoreError::PageLost)), "{refused:?}");
+    assert_eq!(trial.store().version().record, version.record);
+    let next = trial.commit(9).unwrap();
+    trial.check(&next);
+    drop((version, next));
+    trial.kill();
+    trial.open().unwrap().unwrap();
+}
+
+#[test]
 fn damaged_superblocks_pages_and_log_refuse_to_open() {
     let damage = |path: &std::path::Path, at: u64| {
         let file = fs::OpenOptions::new()
