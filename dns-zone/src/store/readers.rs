@@ -40,16 +40,15 @@ pub(super) struct Readers {
 impl Readers {
     /// Becomes the only writer.
     pub(super) fn lock(disk: &dyn Disk) -> Result<Self, StoreError> {
-        Self::lock_opened_by(disk, |name| disk.open(name, true))
+        Self::lock_opened_by(|name| disk.open(name, true))
     }
 
     /// The same for a zone that is made anew: what is in the way goes aside.
     pub(super) fn lock_anew(disk: &dyn Disk) -> Result<Self, StoreError> {
-        Self::lock_opened_by(disk, |name| open_or_replace(disk, name))
+        Self::lock_opened_by(|name| open_or_replace(disk, name))
     }
 
     fn lock_opened_by(
-        disk: &dyn Disk,
         open: impl Fn(&str) -> io::Result<Arc<dyn DiskFile>>,
     ) -> Result<Self, StoreError> {
         let file = open(READERS).map_err(StoreError::io(

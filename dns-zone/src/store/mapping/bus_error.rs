@@ -28,6 +28,14 @@ const SLOTS: usize = 512;
 /// Lost pages of which a line is written; the alarm tells of the others.
 const LINES_MAX: u64 = 8;
 
+const LOST: &[u8] = b"ERROR alarm=true page=";
+const LOST_ENDING: &[u8] =
+    b" a page of zone/blocks cannot be read any more (SIGBUS): the names under \
+    it are refused; repair it with 'iot-registry zone rebuild'\n";
+const ENDING: &[u8] =
+    b"ERROR alarm=true bus error (SIGBUS) that cannot be gone around: the process \
+    ends, and the service manager starts it anew\n";
+
 static TABLE: [Slot; SLOTS] = [const { Slot::empty() }; SLOTS];
 static HANDLER: Once = Once::new();
 /// What was to be done about the signal before; written once, before the handler can run.
@@ -66,8 +74,9 @@ impl Slot {
         end == self.end.load(Ordering::SeqCst) && (start..end).contains(&address)
     }
 
-    /// Marks the page at an address and puts zeros in its place.
-    fn lose(&self, address: usize) -> bool {
+    /// Marks the page at an address and puts zeros in its place. Its number; none where the system
+    /// has no zeros to give.
+    fn lose(&self, address: usize) -> Option<usize> {
         let start = self.start.load(Ordering::SeqCst);
         let page = (address - start) / PAGE_OCTETS;
         let bit = 1 << (page % 64);
@@ -87,7 +96,7 @@ impl Slot {
         let place = (start + page * PAGE_OCTETS) as *mut u8;
         // SAFETY: a page of a mapping of ours that lives (see the invariant); readers look at the
         // count after they have read.
-        unsafe { replace(place, PAGE_OCTETS, instead) }
+        unsafe { replace(place, PAGE_OCTETS, instead) }.then_some(page)
     }
 }
 
@@ -180,18 +189,12 @@ extern "C" fn on_bus_error(
     // Faults of this thread's own, not signals that somebody sent.
     let is_fault = code > 0;
     let slot = TABLE.iter().find(|slot| is_fault && slot.holds(address));
-    if slot.is_some_and(|slot| slot.lose(address)) {
+    if let Some(page) = slot.and_then(|slot| slot.lose(address)) {
         if LINES.fetch_add(1, Ordering::SeqCst) < LINES_MAX {
-            say(
-                b"a page of zone/blocks cannot be read any more (SIGBUS): its names are refused; \
-                  repair it with 'iot-registry zone rebuild'\n",
-            );
+            say_lost(page);
         }
     } else {
-        say(
-            b"bus error (SIGBUS) outside of what can be gone around: the process ends, and the \
-              service manager starts it anew\n",
-        );
+        say(ENDING);
         let before = BEFORE.load(Ordering::SeqCst);
         // SAFETY: what was there before takes over: when the access is repeated, or at once.
         unsafe {
@@ -203,6 +206,26 @@ extern "C" fn on_bus_error(
     }
     // SAFETY: as above.
     unsafe { *libc::__errno_location() = errno };
+}
+
+/// Writes the line about a page in one piece.
+fn say_lost(page: usize) {
+    let mut digits = [b'0'; 10];
+    let mut left = page;
+    for digit in digits.iter_mut().rev() {
+        *digit += (left % 10) as u8;
+        left /= 10;
+    }
+    let leading = digits.iter().take(9).take_while(|digit| **digit == b'0');
+    let number = digits.get(leading.count()..).unwrap_or_default();
+    let mut line = [0; LOST.len() + 10 + LOST_ENDING.len()];
+    let octets = LOST.iter().chain(number).chain(LOST_ENDING);
+    let mut length = 0;
+    for (place, octet) in line.iter_mut().zip(octets) {
+        *place = *octet;
+        length += 1;
+    }
+    say(line.get(..length).unwrap_or_default());
 }
 
 fn say(line: &[u8]) {

@@ -1,4 +1,7 @@
 //! Mappings as the system makes them: of a file, of nothing, and one in place of a part of another.
+//!
+//! Invariant: addresses are changed only where the caller promises that they are its own mapping's;
+//! the other calls take numbers and descriptors of files that are open during the call.
 
 use std::fs::File;
 use std::io;

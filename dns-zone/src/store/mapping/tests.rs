@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::hint::black_box;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use super::super::disk::{Disk, RealFile};
 use super::super::page::{PageKind, blank, seal};
@@ -218,13 +218,18 @@ fn populating_goes_around_what_cannot_be_read() {
 
 const DIE: &str = "IOT_TEST_BUS_ERROR";
 
-/// Run again by the test below as a process that dies.
+/// Run again by the tests below as a process of its own.
 #[test]
-fn process_with_a_bus_error_elsewhere() {
+fn process_with_a_bus_error() {
     let Ok(how) = std::env::var(DIE) else { return };
     let file = file_of(4);
     let mapping = Mapping::new(RealFile::of(&file), 4).expect("mapped");
-    assert!(mapping.page(1).is_ok());
+    let held = mapping.page(1).expect("whole");
+    if how == "lost" {
+        file.set_len(0).expect("cut");
+        assert_eq!(black_box(held)[100], 0);
+        return;
+    }
     if how == "signal" {
         // SAFETY: sends a signal to this thread.
         unsafe { libc::raise(libc::SIGBUS) };
@@ -235,18 +240,34 @@ fn process_with_a_bus_error_elsewhere() {
     black_box(unsafe { base.as_ptr().read_volatile() });
 }
 
+fn child(how: &str) -> (ExitStatus, String) {
+    let child = Command::new(std::env::current_exe().expect("this test"))
+        .args(["--exact", "--nocapture"])
+        .arg("store::mapping::tests::process_with_a_bus_error")
+        .env(DIE, how)
+        .stdout(Stdio::null())
+        .output()
+        .expect("a process");
+    let said = String::from_utf8_lossy(&child.stderr).into_owned();
+    (child.status, said)
+}
+
+#[test]
+fn lost_page_is_told_by_its_number() {
+    let (status, said) = child("lost");
+    assert!(status.success(), "{said}");
+    assert!(
+        said.contains("alarm=true page=1 a page of zone/blocks"),
+        "{said}"
+    );
+    assert!(said.contains("'iot-registry zone rebuild'\n"), "{said}");
+}
+
 #[test]
 fn any_other_bus_error_ends_the_process_and_says_so() {
     for how in ["fault", "signal"] {
-        let child = Command::new(std::env::current_exe().expect("this test"))
-            .args(["--exact", "--nocapture"])
-            .arg("store::mapping::tests::process_with_a_bus_error_elsewhere")
-            .env(DIE, how)
-            .stdout(Stdio::null())
-            .output()
-            .expect("a process");
-        assert_eq!(child.status.signal(), Some(libc::SIGBUS), "{how}");
-        let said = String::from_utf8_lossy(&child.stderr);
+        let (status, said) = child(how);
+        assert_eq!(status.signal(), Some(libc::SIGBUS), "{how}");
         assert!(
             said.contains("the service manager starts it anew"),
             "{said}"
