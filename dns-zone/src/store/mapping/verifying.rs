@@ -38,7 +38,9 @@ impl Mapping {
             Ok(()) => Ok(0),
             // A page among them cannot be read; which one, the call does not tell.
             Err(error) if is_of_a_page(&error) => {
-                let unreadable = (pages.start..end).filter(|page| !self.can_be_read(*page));
+                // The file may have been cut meanwhile.
+                let present = (pages.start..end).take_while(|page| *page < self.bounds());
+                let unreadable = present.filter(|page| !self.can_be_read(*page));
                 Ok(unreadable.count() as u64)
             }
             Err(error) => Err(error),
