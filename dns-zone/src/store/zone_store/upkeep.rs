@@ -14,6 +14,9 @@ use super::{Store, failed};
 
 /// Pages that are given back to the file system in one commit: the time of a commit is bounded.
 const GIVE_BACK_PAGES: usize = 64;
+/// Free pages that may wait for being used again, beside those that are kept: as many as those, or in
+/// small zones this times what is kept there (4 MiB).
+const WAITING_FACTOR: usize = 16;
 /// A checkpoint for want of pages waits for at least this part of the log that asks for one: a
 /// reader that holds a version for long must not cause one at each commit.
 const LEAST_PART: u64 = 32;
@@ -214,11 +217,15 @@ impl Store {
         fortieth.max(self.limits.free_pages)
     }
 
-    /// Gives back some of the free pages that no commit has needed for long.
+    /// Gives back some of the free pages: those that no commit has needed for long, and those that are
+    /// too many to wait for that.
     fn give_back_unused(&mut self) -> io::Result<()> {
         let free = self.free.reusable();
         self.pace.spare.note(free);
-        let surplus = self.pace.spare.unused().saturating_sub(self.pages_kept());
+        let kept = self.pages_kept();
+        let most = kept.saturating_add(kept.max(self.limits.free_pages * WAITING_FACTOR));
+        let unused = self.pace.spare.unused().saturating_sub(kept);
+        let surplus = unused.max(free.saturating_sub(most));
         if surplus == 0 {
             return Ok(());
         }
