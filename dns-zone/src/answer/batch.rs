@@ -122,7 +122,7 @@ impl Batch<'_> {
                     if let Step::Find { found, .. } = &mut pending.step {
                         *found = Err(Damaged { page: 0 });
                     }
-                    self.render(&pending, false, exchange.out)
+                    self.render(&pending, false, exchange.query, exchange.out)
                 }
                 None => Disposition::Drop,
             };
