@@ -15,6 +15,8 @@ use crate::directory::{self, Directory, DirectoryError};
 
 /// Longest life of a device certificate that may be configured, in days.
 const VALIDITY_DAYS_MAX: u32 = 20 * 365;
+/// Longest identifier of a server, in characters.
+const NSID_CHARACTERS_MAX: usize = 64;
 
 /// Why the configuration is refused.
 #[derive(Debug, Error)]
@@ -41,6 +43,7 @@ struct ConfigFile {
     contact: String,
     #[serde(default)]
     environment: Environment,
+    nsid: Option<String>,
     listen: ListenFile,
     #[serde(default)]
     certificate: CertificateFile,
@@ -139,6 +142,9 @@ pub struct Config {
     pub api_origin: Option<String>,
     /// What this registry is used for.
     pub environment: Environment,
+    /// What this server tells those who ask for its identifier (RFC 5001): 1 to 64 printable
+    /// characters of ASCII.
+    pub nsid: Option<String>,
     /// Life of a device certificate.
     pub certificate_validity_secs: u64,
 }
@@ -178,6 +184,15 @@ impl Config {
             static_records,
         };
         zone.validate().map_err(|error| file_error(&error))?;
+        let is_nsid = |text: &String| {
+            (1..=NSID_CHARACTERS_MAX).contains(&text.len())
+                && text.bytes().all(|octet| matches!(octet, b' '..=b'~'))
+        };
+        if file.nsid.as_ref().is_some_and(|text| !is_nsid(text)) {
+            return Err(file_error(&format!(
+                "nsid has to be 1 to {NSID_CHARACTERS_MAX} printable ASCII characters"
+            )));
+        }
         let validity_secs = match file.certificate.validity_days {
             None => VALIDITY_SECS_DEFAULT,
             Some(days @ 1..=VALIDITY_DAYS_MAX) => u64::from(days) * 24 * 3600,
@@ -200,6 +215,7 @@ impl Config {
             listen,
             api_origin,
             environment: file.environment,
+            nsid: file.nsid,
             certificate_validity_secs: validity_secs,
         })
     }
@@ -264,6 +280,8 @@ impl InitialConfig {
              contact = \"{contact}\"\n\
              # production, test or development; told to clients that ask.\n\
              environment = \"development\"\n\
+             # Identifier of this server, told to those who ask for it (NSID, RFC 5001).\n\
+             # nsid = \"dns1\"\n\
              \n\
              [listen]\n\
              # DNS over UDP and TCP, over TLS (RFC 7858), over HTTPS (RFC 8484).\n\
@@ -331,6 +349,7 @@ mod tests {
         assert_eq!(config.zone.profile, Profile::Standard);
         assert_eq!(config.zone.name_servers, ["ns1.iotregistry.example"]);
         assert_eq!(config.certificate_validity_secs, VALIDITY_SECS_DEFAULT);
+        assert_eq!(config.nsid, None);
     }
 
     #[test]
@@ -348,6 +367,15 @@ mod tests {
         assert!(refuse("version = 1", "version = 2").contains("version 2"));
         assert!(refuse("\"standard\"", "\"forever\"").contains("forever"));
         assert!(refuse("validity_days = 1825", "validity_days = 0").contains("validity_days"));
+        let long = format!("nsid = \"{}\"", "n".repeat(65));
+        for wrong in [
+            &long,
+            "nsid = \"\"",
+            "nsid = \"dns\u{e4}\"",
+            "nsid = \"a\\tb\"",
+        ] {
+            assert!(refuse("# nsid = \"dns1\"", wrong).contains("nsid"));
+        }
         assert!(
             refuse(
                 "iotregistry.example\"\n",

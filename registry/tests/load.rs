@@ -96,7 +96,7 @@ fn a_wrong_line_is_named_and_nothing_is_loaded() {
         "{said}"
     );
     let output = registry.run(&["zone", "load", "/nonexistent", "--account", "mno-a"]);
-    assert!(refusal(&output).contains("/nonexistent"));
+    assert_eq!(refusal(&output).matches("/nonexistent").count(), 1);
     let path = write(&registry, &good);
     let output = registry.run(&[
         "zone",
@@ -109,6 +109,66 @@ fn a_wrong_line_is_named_and_nothing_is_loaded() {
 
     let serving = registry.serve();
     assert!(!names(&serving).contains(eid(1).as_str()));
+}
+
+#[test]
+fn what_a_long_file_says_twice_is_found_before_anything_is_loaded() {
+    let registry = Registry::init(Profile::Standard);
+    let mut text = line(0, "");
+    for number in 0..21_000 {
+        let _ = writeln!(text, "# {number}");
+    }
+    let same_fingerprint = line(0, "").replace(eid(0).as_str(), eid(1).as_str());
+    let same_name = line(2, "").replace(eid(2).as_str(), eid(0).as_str());
+    let said = refusal(&load(
+        &registry,
+        &format!("{text}{same_fingerprint}{same_name}"),
+    ));
+    for expected in [
+        "line 21002: the fingerprint is another credential's, in line 1;",
+        "line 21003: the slot 1 of",
+        "nothing was loaded",
+    ] {
+        assert!(said.contains(expected), "{said}");
+    }
+    let corrected = format!("{text}{}{}", line(1, ""), line(2, ""));
+    let said = succeed(&load(&registry, &corrected));
+    assert!(
+        said.contains("3 credentials") && said.contains("3 names"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_pipe_is_refused_before_anything_is_read() {
+    let registry = Registry::init(Profile::Standard);
+    let pipe = registry.scratch.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    for path in [pipe.to_str().unwrap(), "/dev/stdin"] {
+        // Nobody writes to the pipe, and what standard input gives does not end.
+        let mut child = program()
+            .arg("--dir")
+            .arg(&registry.dir)
+            .args(["zone", "load", path, "--account", "mno-a"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let begin = std::time::Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if begin.elapsed() > Duration::from_secs(20) {
+                let _ = child.kill();
+                let _ = child.wait();
+                panic!("{path} is waited for");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let said = refusal(&child.wait_with_output().unwrap());
+        assert!(said.contains("not a file but a pipe"), "{said}");
+        assert_eq!(said.matches(path).count(), 1, "{said}");
+    }
 }
 
 #[test]

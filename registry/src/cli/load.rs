@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -24,8 +23,7 @@ pub(super) struct LoadArguments {
 
 pub(super) async fn run(directory: &Directory, arguments: &LoadArguments) -> anyhow::Result<()> {
     let checking = bar("checking", 0);
-    let file =
-        load::check(&arguments.file).with_context(|| arguments.file.display().to_string())?;
+    let file = load::check(&arguments.file)?;
     checking.finish_and_clear();
     let loading = bar("loading", file.lines);
     let progress = |lines| loading.set_position(lines);

@@ -1,10 +1,13 @@
 //! Loading a file of credentials that were issued elsewhere: a migration, or a measurement.
 //!
-//! The whole file is read and checked before anything is written. Then it goes into the database in
-//! transactions of some thousand lines, each of which also writes down how far it came: after a
-//! crash, the same command goes on there. The zone is built anew at the end.
+//! The whole file is read, checked and held against the database before anything is written. Then it
+//! goes into the database in transactions of some thousand lines, each of which also writes down how
+//! far it came: after a crash, the same command goes on there. The zone is built anew at the end.
 
+mod duplicates;
 mod line;
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -16,7 +19,10 @@ use thiserror::Error;
 pub(crate) use line::LoadedCredential;
 use line::{LINE_OCTETS_MAX, LineError};
 
-use crate::store::{BeginLoad, LoadLines, LoadProgress, Origin, Store, StoreError};
+use crate::store::{
+    BeginLoad, CheckLines, LoadLines, LoadProgress, LoadRefusal, Origin, Store, StoreError,
+};
+use duplicates::Seen;
 
 /// Lines in one transaction.
 const TRANSACTION_LINES: u64 = 10_000;
@@ -34,16 +40,37 @@ pub enum LoadError {
         /// What the system said.
         source: io::Error,
     },
-    /// Lines that cannot be read; nothing was loaded.
+    /// It can be read once only, and has to be read several times.
+    #[error("{} is not a file but a pipe or a device: save what it gives to a file first", .0.display())]
+    NotAFile(PathBuf),
+    /// Lines that cannot be read, or that say what others say; nothing was loaded.
     #[error("{}; nothing was loaded", .0.join("; "))]
     Lines(Vec<String>),
     /// The file became another while it was read.
     #[error("the file has changed since it was checked; load it again")]
     Changed,
-    /// The database refused; what was loaded before stays, and loading the corrected file is a load
-    /// of its own.
+    /// A line does not go together with what the database has.
+    #[error("{refusal}; {}", what_stays(*.loaded))]
+    Refused {
+        /// Which line, and why.
+        refusal: LoadRefusal,
+        /// Lines at the beginning that an earlier attempt has loaded; they stay.
+        loaded: u64,
+    },
+    /// The database failed; what was reported as progress stays, and the same command goes on there.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+fn what_stays(loaded: u64) -> String {
+    if loaded == 0 {
+        return "nothing was loaded".to_owned();
+    }
+    format!(
+        "lines 1 to {loaded} of this file are loaded and stay; load the corrected rest (from line {}) \
+         as a file of its own",
+        loaded + 1
+    )
 }
 
 /// A file that was read to its end and found to be right.
@@ -57,24 +84,34 @@ pub struct Checked {
     pub credentials: u64,
 }
 
-/// Reads a file to its end and checks every line.
+/// Reads a file to its end and checks every line, also against all others. Takes sixteen octets of
+/// memory a credential.
 ///
 /// # Errors
-/// [`LoadError::Io`] or [`LoadError::Lines`].
+/// [`LoadError::Io`], [`LoadError::NotAFile`] or [`LoadError::Lines`].
 pub fn check(path: &Path) -> Result<Checked, LoadError> {
     let mut lines = Lines::open(path, 0, 0)?;
     let mut credentials = 0;
     let mut wrong = Vec::new();
+    let mut seen = Seen::default();
     while let Some(line) = lines.next()? {
         match line {
             Ok(None) => {}
-            Ok(Some(_)) => credentials += 1,
+            Ok(Some(credential)) => {
+                credentials += 1;
+                seen.note(&credential);
+            }
             Err(error) => wrong.push(format!("line {}: {error}", lines.number)),
         }
         if wrong.len() == REPORTED_MAX {
-            wrong.push("and perhaps more".to_owned());
             break;
         }
+    }
+    if wrong.is_empty() {
+        wrong = repeated_lines(path, seen)?;
+    }
+    if wrong.len() == REPORTED_MAX {
+        wrong.push("and perhaps more".to_owned());
     }
     if !wrong.is_empty() {
         return Err(LoadError::Lines(wrong));
@@ -88,8 +125,29 @@ pub fn check(path: &Path) -> Result<Checked, LoadError> {
     })
 }
 
-/// Loads a checked file into the database, from where an earlier attempt came to. `account` will
-/// sponsor the devices; `progress` is told the number of lines that are durable.
+/// The lines whose device and slot, or fingerprint, an earlier line has.
+fn repeated_lines(path: &Path, seen: Seen) -> Result<Vec<String>, LoadError> {
+    let mut wrong = Vec::new();
+    let Some(mut suspects) = seen.suspects() else {
+        return Ok(wrong);
+    };
+    let mut lines = Lines::open(path, 0, 0)?;
+    while let Some(line) = lines.next()? {
+        match line {
+            Ok(None) => {}
+            Ok(Some(credential)) => wrong.extend(suspects.look(lines.number, &credential)),
+            Err(_) => return Err(LoadError::Changed),
+        }
+        if wrong.len() == REPORTED_MAX {
+            break;
+        }
+    }
+    Ok(wrong)
+}
+
+/// Loads a checked file into the database, from where an earlier attempt came to, unless one of its
+/// lines does not go together with what the database has. `account` will sponsor the devices;
+/// `progress` is told the number of lines that are durable.
 ///
 /// # Errors
 /// [`LoadError`]; what was reported as progress stays.
@@ -110,18 +168,33 @@ pub async fn load(
             now,
         })
         .await?;
+    let begun = before;
+    let refused = |error| match error {
+        StoreError::Load(refusal) => LoadError::Refused {
+            refusal,
+            loaded: begun.lines,
+        },
+        error => LoadError::Store(error),
+    };
+    let mut lines = Lines::open(&file.path, before.octets, before.lines)?;
+    while lines.number < file.lines {
+        let (account, credentials) = (account.clone(), lines.some(file)?);
+        let check = CheckLines {
+            account,
+            credentials,
+            begun_at: begun.begun_at,
+        };
+        store.commit(check).await.map_err(refused)?;
+    }
     let mut lines = Lines::open(&file.path, before.octets, before.lines)?;
     progress(before.lines);
     while before.lines < file.lines {
-        let credentials = lines.take(TRANSACTION_LINES)?;
+        let credentials = lines.some(file)?;
         let after = LoadProgress {
             lines: lines.number,
             octets: lines.octets,
             begun_at: before.begun_at,
         };
-        if after == before {
-            return Err(LoadError::Changed);
-        }
         store
             .commit(LoadLines {
                 account: account.clone(),
@@ -131,7 +204,8 @@ pub async fn load(
                 after,
                 now,
             })
-            .await?;
+            .await
+            .map_err(refused)?;
         before = after;
         progress(before.lines);
     }
@@ -153,14 +227,19 @@ struct Lines {
 impl Lines {
     fn open(path: &Path, octets: u64, number: u64) -> Result<Self, LoadError> {
         let open = || {
+            // Asked before it is opened: opening a pipe would wait for somebody to write.
+            if !std::fs::metadata(path)?.is_file() {
+                return Ok(None);
+            }
             let mut file = File::open(path)?;
             file.seek(SeekFrom::Start(octets))?;
-            Ok(file)
+            Ok(Some(file))
         };
         let file = open().map_err(|source| LoadError::Io {
             path: path.to_owned(),
             source,
         })?;
+        let file = file.ok_or_else(|| LoadError::NotAFile(path.to_owned()))?;
         Ok(Self {
             path: path.to_owned(),
             reader: BufReader::with_capacity(1 << 20, file),
@@ -198,15 +277,15 @@ impl Lines {
         Ok(Some(LoadedCredential::parse(line)))
     }
 
-    /// The credentials of the next lines, with the lines' numbers.
-    fn take(&mut self, count: u64) -> Result<Vec<(u64, LoadedCredential)>, LoadError> {
+    /// The credentials of the next lines of a checked file, as many as are one transaction, with the
+    /// lines' numbers.
+    fn some(&mut self, file: &Checked) -> Result<Vec<(u64, LoadedCredential)>, LoadError> {
         let mut credentials = Vec::new();
-        for _ in 0..count {
+        for _ in 0..TRANSACTION_LINES.min(file.lines.saturating_sub(self.number)) {
             match self.next()? {
-                None => break,
                 Some(Ok(None)) => {}
                 Some(Ok(Some(credential))) => credentials.push((self.number, credential)),
-                Some(Err(_)) => return Err(LoadError::Changed),
+                None | Some(Err(_)) => return Err(LoadError::Changed),
             }
         }
         Ok(credentials)

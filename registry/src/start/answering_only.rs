@@ -65,7 +65,8 @@ impl AnsweringOnly {
         let Some(published) = place.open(&reason)? else {
             return Err(reason);
         };
-        let dns = doors::open_dns(published.reader(), &trust.service, &config.listen).await?;
+        let dns =
+            doors::open_dns(published.reader(), &trust.service, &config, &config.listen).await?;
         let api = doors::open_api(Arc::new(Refusing), &config, &config.listen, &trust.service);
         let api = api.await.map_err(|error| {
             tracing::warn!(%error, "nobody is told that no command is taken");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iot_dns_zone::ZoneReader;
-use iot_dns_zone::net::{Ended, Listeners, Server};
+use iot_dns_zone::net::{Ended, Listeners, Options, Server};
 use iot_epp_api::json::Discovery;
 use iot_epp_api::server::{Limits, Registry, ServerHandle};
 use tokio::net::TcpListener;
@@ -60,7 +60,7 @@ impl Running {
         let reader = service.publisher().reader().clone();
         let dns = match core.dns.take() {
             Some(open) => open,
-            None => open_dns(reader.clone(), identity, &listen).await?,
+            None => open_dns(reader.clone(), identity, &core.config, &listen).await?,
         };
         tokio::task::spawn_blocking(move || match reader.populate() {
             Ok(0) => tracing::info!("the zone is in memory"),
@@ -112,10 +112,11 @@ impl Running {
     }
 }
 
-/// The DNS in all its transports.
+/// The DNS in all its transports, at these addresses.
 pub(super) async fn open_dns(
     reader: ZoneReader,
     identity: &ServiceIdentity,
+    config: &Config,
     listen: &Listen,
 ) -> Result<Server, StartError> {
     let listeners = Listeners {
@@ -125,7 +126,10 @@ pub(super) async fn open_dns(
         doh: listen.doh.clone(),
     };
     let tls = identity.server_config(&[])?;
-    Ok(iot_dns_zone::net::serve(reader, &listeners, Some(tls), clock::answering_now).await?)
+    let mut options = Options::default();
+    options.answering.nsid = config.nsid.as_ref().map(|text| text.as_bytes().into());
+    let clock = clock::answering_now;
+    Ok(iot_dns_zone::net::serve_with(reader, &listeners, Some(tls), clock, options).await?)
 }
 
 /// The HTTPS door, with a registry behind it.

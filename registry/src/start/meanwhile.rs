@@ -34,7 +34,7 @@ impl Meanwhile {
                 return Ok(None);
             }
         };
-        let dns = doors::open_dns(reader.clone(), &trust.service, &config.listen).await?;
+        let dns = doors::open_dns(reader.clone(), &trust.service, config, &config.listen).await?;
         tracing::info!("the last version of the zone is answered while the new one is built");
         Ok(Some(Self { reader, dns }))
     }

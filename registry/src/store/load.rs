@@ -138,6 +138,32 @@ pub enum LoadRefusal {
     },
 }
 
+/// Looks whether some lines go together with what the database has; writes nothing.
+#[derive(Debug)]
+pub struct CheckLines {
+    /// The account that will sponsor the devices.
+    pub account: String,
+    /// The credentials, each with the number of its line; no two of the same name or fingerprint.
+    pub(crate) credentials: Vec<(u64, LoadedCredential)>,
+    /// When loading the file began.
+    pub begun_at: u64,
+}
+
+#[async_trait]
+impl Step for CheckLines {
+    type Output = ();
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        for part in self.credentials.chunks(STATEMENT_ROWS) {
+            refuse_foreign_devices(connection, &self.account, self.begun_at, part).await?;
+            if is_any_used(connection, part).await? {
+                refuse_used_before(connection, part).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl Step for LoadLines {
     type Output = ();
@@ -149,7 +175,8 @@ impl Step for LoadLines {
             .await?;
         for part in self.credentials.chunks(STATEMENT_ROWS) {
             self.write_devices(connection, part).await?;
-            self.refuse_foreign_devices(connection, part).await?;
+            let begun_at = self.after.begun_at;
+            refuse_foreign_devices(connection, &self.account, begun_at, part).await?;
             if let Err(error) = self.write_credentials(connection, part).await {
                 refuse_used_before(connection, part).await?;
                 return Err(error);
@@ -210,35 +237,6 @@ impl LoadLines {
         Ok(())
     }
 
-    async fn refuse_foreign_devices(
-        &self,
-        connection: &mut SqliteConnection,
-        part: &[(u64, LoadedCredential)],
-    ) -> Result<(), StoreError> {
-        let mut query =
-            QueryBuilder::<Sqlite>::new("SELECT device_id FROM device WHERE (account <> ");
-        query
-            .push_bind(&self.account)
-            .push(" OR created_at <> ")
-            .push_bind(sql_time(self.after.begun_at))
-            .push(
-                " OR delete_requested_at IS NOT NULL
-                  OR EXISTS (SELECT 1 FROM credential WHERE credential.device_id = device.device_id
-                             AND certificate IS NOT NULL)) AND device_id IN (",
-            );
-        let mut ids = query.separated(", ");
-        for (_, credential) in part {
-            ids.push_bind(credential.device_id.to_string());
-        }
-        query.push(") ORDER BY device_id LIMIT 1");
-        let foreign = query.build().fetch_optional(connection).await?;
-        let Some(row) = foreign else { return Ok(()) };
-        let device_id = rows::device_id(&row)?;
-        let line = part.iter().find(|(_, one)| one.device_id == device_id);
-        let line = line.map_or(0, |(line, _)| *line);
-        Err(LoadRefusal::DeviceExists { line, device_id }.into())
-    }
-
     async fn write_credentials(
         &self,
         connection: &mut SqliteConnection,
@@ -259,7 +257,62 @@ impl LoadLines {
     }
 }
 
-/// Says which line an insertion failed for, if it was a line's fault.
+/// Refuses a device that did not come with this file.
+async fn refuse_foreign_devices(
+    connection: &mut SqliteConnection,
+    account: &str,
+    begun_at: u64,
+    part: &[(u64, LoadedCredential)],
+) -> Result<(), StoreError> {
+    let mut query = QueryBuilder::<Sqlite>::new("SELECT device_id FROM device WHERE (account <> ");
+    query
+        .push_bind(account)
+        .push(" OR created_at <> ")
+        .push_bind(sql_time(begun_at))
+        .push(
+            " OR delete_requested_at IS NOT NULL
+              OR EXISTS (SELECT 1 FROM credential WHERE credential.device_id = device.device_id
+                         AND certificate IS NOT NULL)) AND device_id IN (",
+        );
+    let mut ids = query.separated(", ");
+    for (_, credential) in part {
+        ids.push_bind(credential.device_id.to_string());
+    }
+    query.push(") ORDER BY device_id LIMIT 1");
+    let foreign = query.build().fetch_optional(connection).await?;
+    let Some(row) = foreign else { return Ok(()) };
+    let device_id = rows::device_id(&row)?;
+    let line = part.iter().find(|(_, one)| one.device_id == device_id);
+    let line = line.map_or(0, |(line, _)| *line);
+    Err(LoadRefusal::DeviceExists { line, device_id }.into())
+}
+
+/// Whether a name or a fingerprint of these lines is in the database.
+async fn is_any_used(
+    connection: &mut SqliteConnection,
+    part: &[(u64, LoadedCredential)],
+) -> Result<bool, StoreError> {
+    let mut query = QueryBuilder::<Sqlite>::new(
+        "SELECT EXISTS (SELECT 1 FROM credential WHERE fingerprint IN (",
+    );
+    let mut fingerprints = query.separated(", ");
+    for (_, credential) in part {
+        fingerprints.push_bind(credential.fingerprint.as_octets().to_vec());
+    }
+    query.push(")) OR EXISTS (SELECT 1 FROM credential WHERE (device_id, slot) IN (");
+    query.push_values(part, |mut row, (_, credential)| {
+        row.push_bind(credential.device_id.to_string())
+            .push_bind(i64::from(credential.slot.get()));
+    });
+    let found = query
+        .push(")) AS used")
+        .build()
+        .fetch_one(connection)
+        .await?;
+    Ok(found.try_get("used")?)
+}
+
+/// Says which line has a name or a fingerprint that was used before, if one has.
 async fn refuse_used_before(
     connection: &mut SqliteConnection,
     part: &[(u64, LoadedCredential)],

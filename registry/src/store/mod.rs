@@ -33,11 +33,11 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Connection, SqlStr, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, SqlStr, SqliteConnection};
 use thiserror::Error;
 
 pub use accounts::{AccountRow, CreateAccount, DisableAccount};
-pub use load::{BeginLoad, LoadLines, LoadProgress, LoadRefusal};
+pub use load::{BeginLoad, CheckLines, LoadLines, LoadProgress, LoadRefusal};
 pub use projection::{Projection, ZoneEntry};
 pub use publication::{
     BoundUnrecorded, LeftOut, Published, Quarantined, RaiseCeiling, RecordPublished,
@@ -136,7 +136,9 @@ impl Store {
             // WAL with FULL: a commit is durable when COMMIT returns.
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(5));
+            .busy_timeout(Duration::from_secs(5))
+            // Statements are nothing that an operator could do something about.
+            .disable_statement_logging();
         let mut connection = SqliteConnection::connect_with(&options).await?;
         check_version(&mut connection).await?;
         migrations()

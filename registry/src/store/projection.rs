@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use iot_identity::{DeviceId, Publication, Slot};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRow};
-use sqlx::{Sqlite, Transaction};
+use sqlx::{ConnectOptions, Sqlite, Transaction};
 
 use super::rows::{self, corrupt, sql_time};
 use super::{Store, StoreError};
@@ -85,7 +85,8 @@ impl Projection {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .read_only(true)
-            .busy_timeout(BUSY_TIMEOUT);
+            .busy_timeout(BUSY_TIMEOUT)
+            .disable_statement_logging();
         let one = SqlitePoolOptions::new().max_connections(1);
         Self::begin(&one.connect_with(options).await?).await
     }
