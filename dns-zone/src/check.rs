@@ -5,6 +5,8 @@
 //! or on the version being served. Both sides come as sorted streams, so ten million devices take
 //! no more memory than ten thousand; signatures are verified on all cores.
 
+mod chain;
+mod finding;
 mod projection;
 mod signatures;
 
@@ -15,84 +17,17 @@ use iot_identity::{DeviceId, PackedKey, Publication, Slot, ZoneName};
 use thiserror::Error;
 
 use crate::cores;
-use crate::dump::Record;
+use crate::dump::{Piece, Record, Unread};
 use crate::key::PublicKey;
 use crate::name::NameKey;
-use crate::nsec;
+use crate::position::Position;
 use crate::presentation::{self, split_name};
-use crate::record_type::{TYPE_DNSKEY, TYPE_NS, TYPE_NSEC, TYPE_RRSIG, TYPE_SOA, mnemonic};
+use crate::record_type::{TYPE_DNSKEY, TYPE_NS, TYPE_RRSIG, TYPE_SOA};
 
+use chain::chain;
+pub use finding::{Finding, Problem};
 use projection::{Credential, Projection, credential, publishes};
 use signatures::Judge;
-
-/// One thing that is wrong with a zone.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{owner}: {problem}")]
-pub struct Finding {
-    /// Presentation form of the name.
-    pub owner: String,
-    /// What is wrong there.
-    pub problem: Problem,
-}
-
-/// What can be wrong at a name.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Problem {
-    /// The name is not in the zone.
-    #[error("the name is not in the zone")]
-    OutOfZone,
-    /// The name comes before the one in front of it in canonical order, or again.
-    #[error("the name is not in its place in the order of names")]
-    OutOfOrder,
-    /// The apex lacks a record set that every zone has.
-    #[error("the apex has no {}", mnemonic(*.0))]
-    ApexIncomplete(u16),
-    /// The database lists a credential that is not published.
-    #[error("the database lists this credential, the zone does not have it")]
-    NotPublished,
-    /// A credential is published that the database does not list.
-    #[error("the zone has this credential, the database does not list it")]
-    NotListed,
-    /// A credential is published differently from what the database says.
-    #[error("the records are not those that the database asks for")]
-    OtherPublication,
-    /// A name below the zone looks like a device's and is not one.
-    #[error("the name contains a device id but is not a credential's name")]
-    StrayDeviceName,
-    /// Records of one set differ in TTL, or the set holds a record twice.
-    #[error("the {} records are not a set", mnemonic(*.0))]
-    NotASet(u16),
-    /// An RRset without a signature.
-    #[error("{} is not signed", mnemonic(*.0))]
-    Unsigned(u16),
-    /// An RRset with more than one signature of the active key.
-    #[error("{} has more than one signature", mnemonic(*.0))]
-    SignedTwice(u16),
-    /// A signature over an RRset that is not there.
-    #[error("a signature covers {}, which is not there", mnemonic(*.0))]
-    OrphanSignature(u16),
-    /// A signature by a key that is not published, or not by the one for this type.
-    #[error("the signature over {} names a key that is not published for it", mnemonic(*.0))]
-    UnknownKey(u16),
-    /// A signature that does not verify.
-    #[error("the signature over {} does not verify", mnemonic(*.0))]
-    BadSignature(u16),
-    /// A signature outside of its time.
-    #[error("the signature over {} is not valid now", mnemonic(*.0))]
-    NotInTime(u16),
-    /// RRSIG RDATA that cannot be read.
-    #[error("an RRSIG record is malformed")]
-    MalformedSignature,
-    /// A name without NSEC, or with several.
-    #[error("the name has {0} NSEC records")]
-    NsecCount(usize),
-    /// An NSEC that names another next name than the zone has.
-    #[error("the NSEC record points to {0}")]
-    BrokenChain(String),
-    /// An NSEC whose bitmap is not the list of types at the name.
-    #[error("the NSEC record does not list the types that are there")]
-    Bitmap,
-}
 
 /// Why a check was not finished.
 #[derive(Debug, Error)]
@@ -137,30 +72,49 @@ where
     R: Into<Box<dyn StdError + Send + Sync>>,
     L: Into<Box<dyn StdError + Send + Sync>>,
 {
-    let mut check = Check {
-        apex,
-        judge: Judge {
-            apex,
-            now,
-            keys: Vec::new(),
-        },
-        last: None,
-        listed: Projection::of(listed.into_iter()),
-        waiting: None,
-        batch: Vec::new(),
-        findings: Vec::new(),
-    };
+    let mut check = Check::of(apex, listed.into_iter(), now);
     for record in records {
         let record = record.map_err(|error| CheckError::Records(error.into()))?;
         check.take(record)?;
-        if check.findings.len() >= FINDINGS_MAX {
-            check.findings.truncate(FINDINGS_MAX);
-            return Ok(check.findings);
+        if check.is_full() {
+            return Ok(check.findings());
         }
     }
     check.finish()?;
-    check.findings.truncate(FINDINGS_MAX);
-    Ok(check.findings)
+    Ok(check.findings())
+}
+
+/// Checks a version of which parts may be unreadable, as [`check()`] does: each such part is a finding,
+/// and everything else is checked. What the database lists there is neither missing nor wrong.
+///
+/// # Errors
+/// What the database lists ended with an error, or is not in order.
+pub fn check_pieces<L>(
+    apex: &ZoneName,
+    pieces: impl IntoIterator<Item = Piece>,
+    listed: impl IntoIterator<Item = Result<Listed, L>>,
+    now: u64,
+) -> Result<Vec<Finding>, CheckError>
+where
+    L: Into<Box<dyn StdError + Send + Sync>>,
+{
+    let mut check = Check::of(apex, listed.into_iter(), now);
+    for piece in pieces {
+        match piece {
+            Piece::Name { records, .. } => {
+                for record in records {
+                    check.take(record)?;
+                }
+            }
+            Piece::Unread(unread) => check.pass_over(&unread)?,
+            Piece::Lost => return Err(CheckError::Records(Box::new(StoreError::PageLost))),
+        }
+        if check.is_full() {
+            return Ok(check.findings());
+        }
+    }
+    check.finish()?;
+    Ok(check.findings())
 }
 
 #[derive(Default)]
@@ -191,15 +145,43 @@ struct Check<'a, I: Iterator> {
     listed: Projection<I>,
     /// The name whose records are being read.
     waiting: Option<Complete>,
+    /// Where what could not be read last ends, if that is known.
+    unread_until: Option<Option<PackedKey>>,
     batch: Vec<Complete>,
     findings: Vec<Finding>,
 }
 
-impl<I, L> Check<'_, I>
+impl<'a, I, L> Check<'a, I>
 where
     I: Iterator<Item = Result<Listed, L>>,
     L: Into<Box<dyn StdError + Send + Sync>>,
 {
+    fn of(apex: &'a ZoneName, listed: I, now: u64) -> Self {
+        Self {
+            apex,
+            judge: Judge {
+                apex,
+                now,
+                keys: Vec::new(),
+            },
+            last: None,
+            listed: Projection::of(listed),
+            waiting: None,
+            unread_until: None,
+            batch: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.findings.len() >= FINDINGS_MAX
+    }
+
+    fn findings(mut self) -> Vec<Finding> {
+        self.findings.truncate(FINDINGS_MAX);
+        self.findings
+    }
+
     fn take(&mut self, record: Record) -> Result<(), CheckError> {
         if self.last.as_ref() != Some(&record.owner) {
             let Some(key) = key_of(&record.owner, self.apex) else {
@@ -232,8 +214,8 @@ where
             if key <= before.key {
                 problems.push(Problem::OutOfOrder);
             }
-            self.complete(before, &key)?;
-        } else if key != NameKey::apex() {
+            self.complete(before, Some(&key))?;
+        } else if key != NameKey::apex() && self.unread_until.is_none() {
             self.apex(&Name::default());
         }
         let name = Name::default();
@@ -247,7 +229,8 @@ where
 
     fn finish(&mut self) -> Result<(), CheckError> {
         match self.waiting.take() {
-            Some(last) => self.complete(last, &NameKey::apex())?,
+            Some(last) => self.complete(last, Some(&NameKey::apex()))?,
+            None if self.unread_until.is_some() => {}
             None => self.apex(&Name::default()),
         }
         self.verify_batch();
@@ -257,8 +240,54 @@ where
         Ok(())
     }
 
-    /// Looks at a name whose records and whose next name are known.
-    fn complete(&mut self, mut complete: Complete, next: &NameKey) -> Result<(), CheckError> {
+    /// Goes on behind names that cannot be read.
+    fn pass_over(&mut self, unread: &Unread) -> Result<(), CheckError> {
+        if let Some(before) = self.waiting.take() {
+            self.complete(before, None)?;
+        }
+        // What was found at the names before comes first.
+        self.verify_batch();
+        while let Some((device_id, slot, _)) = self.listed.next_before(unread.from)? {
+            self.not_published(device_id, slot);
+        }
+        let mut listed = 0;
+        while let Some(_unknown) = match unread.until {
+            Some(until) => self.listed.next_before(until)?,
+            None => self.listed.next()?,
+        } {
+            listed += 1;
+        }
+        let from = match unread.from.unpack() {
+            Some((device_id, Some(slot))) => NameKey::device(device_id, slot),
+            _ => NameKey::apex(),
+        };
+        self.findings.push(Finding {
+            owner: from.presentation(self.apex),
+            problem: Problem::Unread {
+                page: unread.page,
+                names: unread.names,
+                listed,
+            },
+        });
+        self.unread_until = Some(unread.until);
+        Ok(())
+    }
+
+    /// Whether names that could not be read may lie behind this one, which is not a device's.
+    fn is_among_unread(&self, key: &NameKey) -> bool {
+        self.unread_until.is_some_and(|until| {
+            until.is_none_or(|until| Position::of_name(key).key < *until.as_octets())
+        })
+    }
+
+    /// Looks at a name whose records are known; so is the next name, where one is given and nothing
+    /// that cannot be read lies between.
+    fn complete(
+        &mut self,
+        mut complete: Complete,
+        next: Option<&NameKey>,
+    ) -> Result<(), CheckError> {
+        let next = next.filter(|_| !self.is_among_unread(&complete.key));
         if complete.key == NameKey::apex() {
             self.apex(&complete.name);
         }
@@ -337,32 +366,6 @@ where
             });
             self.findings.extend(found);
         }
-    }
-}
-
-/// Every name has one NSEC, which lists its types and points to the next; the last to the apex.
-fn chain(apex: &ZoneName, complete: &mut Complete, next: &NameKey) {
-    let Complete { name, problems, .. } = complete;
-    let nsecs = name.rrsets.get(&TYPE_NSEC);
-    let nsecs: &[Vec<u8>] = nsecs.map_or(&[], |rrset| &rrset.rdatas);
-    let [nsec] = nsecs else {
-        problems.push(Problem::NsecCount(nsecs.len()));
-        return;
-    };
-    let Some((points_to, bitmap)) = split_name(nsec) else {
-        problems.push(Problem::Bitmap);
-        return;
-    };
-    if points_to != next.wire(apex) {
-        let points_to = presentation::name(points_to);
-        problems.push(Problem::BrokenChain(points_to));
-    }
-    let mut types: BTreeSet<u16> = name.rrsets.keys().copied().collect();
-    if !name.signatures.is_empty() {
-        types.insert(TYPE_RRSIG);
-    }
-    if nsec::parse_bitmap(bitmap) != Some(types.into_iter().collect()) {
-        problems.push(Problem::Bitmap);
     }
 }
 

@@ -1,5 +1,7 @@
 //! A version of the zone as records, and as a master file (RFC 1035 §5).
 
+mod owners;
+
 use std::io;
 
 use crate::error::ZoneError;
@@ -8,10 +10,11 @@ use crate::job::{Job, Name, Says, message};
 use crate::position::Key;
 use crate::presentation;
 use crate::record_type::{TYPE_NSEC, TYPE_RRSIG, TYPE_SOA, mnemonic};
-use crate::snapshot::{Next, Snapshot, earlier, push_device_wire};
+use crate::snapshot::{Next, Snapshot, push_device_wire};
+use crate::store::StoreError;
 use crate::store::record::RecordView;
-use crate::store::tree::Walk;
-use crate::store::{Damaged, StoreError};
+use owners::Owners;
+pub use owners::{Piece, Unread};
 
 /// A record on its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,77 +33,24 @@ impl Snapshot {
     /// Every record of the zone as a stream, names in canonical order, at the apex the SOA first,
     /// each RRset followed by its RRSIG. It ends after a page that cannot be read.
     pub fn records(&self) -> impl Iterator<Item = Result<Record, ZoneError>> + '_ {
-        let owners = Owners {
-            snapshot: self,
-            devices: self.tree().walk(None),
-            device: None,
-            fixed: 0,
-            ended: false,
-            begun: false,
-            lost: self.version.mapping.lost(),
+        let mut ended = false;
+        let whole = move |piece| {
+            if ended {
+                return None;
+            }
+            ended = !matches!(piece, Piece::Name { .. });
+            Some(match piece {
+                Piece::Name { records, .. } => records.into_iter().map(Ok).collect(),
+                Piece::Unread(Unread { page, .. }) => vec![Err(ZoneError::Damaged { page })],
+                Piece::Lost => vec![Err(StoreError::PageLost.into())],
+            })
         };
-        owners.flat_map(|records| match records {
-            Ok(records) => records.into_iter().map(Ok).collect(),
-            Err(error) => vec![Err(error)],
-        })
+        self.pieces().map_while(whole).flatten()
     }
-}
 
-/// The owners of the zone in canonical order, each as its records.
-struct Owners<'a> {
-    snapshot: &'a Snapshot,
-    devices: Walk<'a>,
-    /// The next device.
-    device: Option<RecordView<'a>>,
-    /// Place of the next fixed name.
-    fixed: usize,
-    begun: bool,
-    ended: bool,
-    /// Pages lost before it began.
-    lost: u64,
-}
-
-impl Iterator for Owners<'_> {
-    type Item = Result<Vec<Record>, ZoneError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let mut step = self.step().map_err(ZoneError::from).transpose();
-        if self.snapshot.version.mapping.has_lost_since(self.lost) {
-            step = Some(Err(StoreError::PageLost.into()));
-        }
-        self.ended = !matches!(step, Some(Ok(_)));
-        step
-    }
-}
-
-impl Owners<'_> {
-    fn step(&mut self) -> Result<Option<Vec<Record>>, Damaged> {
-        if !self.begun {
-            self.begun = true;
-            self.device = self.devices.next().transpose()?;
-        }
-        let names = &self.snapshot.fixed;
-        let fixed = names.names().get(self.fixed);
-        let device_first = match (&self.device, fixed) {
-            (Some(device), Some(name)) => *device.key() <= name.position.key,
-            (device, _) => device.is_some(),
-        };
-        if device_first && let Some(device) = self.device {
-            self.device = self.devices.next().transpose()?;
-            let following = self.device.map(|record| *record.key());
-            let next = earlier(names, fixed.map(|_| self.fixed), following);
-            return Ok(Some(device_records(self.snapshot, &device, &next)));
-        }
-        let Some(name) = fixed else { return Ok(None) };
-        let at = self.fixed;
-        self.fixed += 1;
-        let following = (self.fixed < names.names().len()).then_some(self.fixed);
-        let device = self.device.map(|record| *record.key());
-        let next = earlier(names, following, device);
-        Ok(Some(fixed_records(self.snapshot, at, name, &next)))
+    /// The zone as a stream, likewise, a name at a time; it goes around pages that cannot be read.
+    pub fn pieces(&self) -> impl Iterator<Item = Piece> + '_ {
+        Owners::of(self)
     }
 }
 
@@ -134,18 +84,23 @@ pub(crate) fn device_rrsets<'a>(
 }
 
 /// The records of a fixed name, at the apex the SOA first, NSEC last.
-fn fixed_records(snapshot: &Snapshot, at: usize, name: &FixedName, next: &Next<'_>) -> Vec<Record> {
+/// Without NSEC where the next name is not known.
+fn fixed_records(
+    snapshot: &Snapshot,
+    at: usize,
+    name: &FixedName,
+    next: Option<&Next<'_>>,
+) -> Vec<Record> {
     let mut types: Vec<u16> = name.types().collect();
     // Master files begin with the SOA.
     types.sort_by_key(|record_type| *record_type != TYPE_SOA);
     let mut records = Vec::new();
-    for record_type in types.into_iter().chain([TYPE_NSEC]) {
-        let says = if record_type == TYPE_NSEC {
-            let next = next.name(&snapshot.fixed);
-            Says::FixedNsec { next }
-        } else {
-            Says::Stored(record_type)
-        };
+    let stored = types.into_iter().map(|one| (one, Says::Stored(one)));
+    let nsec = next.map(|next| {
+        let next = next.name(&snapshot.fixed);
+        (TYPE_NSEC, Says::FixedNsec { next })
+    });
+    for (record_type, says) in stored.chain(nsec) {
         let owner = Name::Fixed(at);
         let signature = name.signature(record_type);
         let signature = signature.map(|signature| (signature.signed_at, &signature.octets));

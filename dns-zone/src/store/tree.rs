@@ -15,7 +15,7 @@ use super::mapping::Mapping;
 use super::page::{Damaged, KEY_OCTETS, Key, PageNo};
 use super::record::{RECORD_OCTETS, RecordView};
 
-pub(crate) use walk::Walk;
+pub(crate) use walk::{Unreadable, WalkAround};
 
 const CACHE_LINE_OCTETS: usize = 64;
 

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use iot_epp_api::BearerToken;
-use iot_identity::Fingerprint;
+use iot_identity::{Fingerprint, ZoneName};
 
 use super::*;
-use crate::store::CreateAccount;
+use crate::store::{CreateAccount, StartUp};
 
 const NOW: u64 = 1_800_000_000;
 const IDS: [&str; 3] = [
@@ -33,6 +33,13 @@ fn origin() -> Origin {
 
 async fn store_with_account(directory: &Path) -> Store {
     let store = Store::open(&directory.join("registry.db")).await.unwrap();
+    let begin = StartUp {
+        zone: ZoneName::parse("iotregistry.example").unwrap(),
+        ksk_hash: [0; 32],
+        new_database_id: [1; 16],
+        now: NOW,
+    };
+    store.commit(begin).await.unwrap();
     let account = CreateAccount {
         origin: origin(),
         name: "mno-a".into(),

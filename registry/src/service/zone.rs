@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use iot_dns_zone::{CheckError, Record, Snapshot};
+use iot_dns_zone::{CheckError, Piece, Snapshot};
 use iot_epp_api::{Problem, Reply, ResultCode, ZoneReport};
 
 use super::{Service, store_problem};
@@ -60,7 +60,7 @@ impl Service {
 }
 
 /// Verifies every signature of a version of the zone and compares it with the database at the same
-/// journal row. A page that cannot be read ends the check as its last finding.
+/// journal row. A page that cannot be read is a finding; the names under it are not counted.
 ///
 /// # Errors
 /// The database could not be read to its end.
@@ -72,24 +72,22 @@ pub(crate) fn held_against(
         let entry = entry?;
         Ok::<_, StoreError>((entry.device_id, entry.slot, entry.publication))
     });
-    let mut signatures_verified = 0;
-    let records = snapshot.records().inspect(|record| {
-        let is_signature = |record: &Record| record.record_type == TYPE_RRSIG;
-        signatures_verified += u64::from(record.as_ref().is_ok_and(is_signature));
+    let (mut device_names, mut signatures_verified) = (0, 0);
+    let pieces = snapshot.pieces().inspect(|piece| {
+        if let Piece::Name { of_device, records } = piece {
+            device_names += u64::from(*of_device);
+            let signatures = records.iter().filter(|one| one.record_type == TYPE_RRSIG);
+            signatures_verified += signatures.count() as u64;
+        }
     });
     let findings = tokio::task::block_in_place(|| {
-        iot_dns_zone::check(snapshot.apex(), records, listed, unix_now())
-    });
-    let findings = match findings {
-        Ok(findings) => findings.iter().map(ToString::to_string).collect(),
-        Err(error @ CheckError::Records(_)) => vec![error.to_string()],
-        Err(error) => return Err(error),
-    };
+        iot_dns_zone::check_pieces(snapshot.apex(), pieces, listed, unix_now())
+    })?;
     Ok(ZoneReport {
         zone: snapshot.apex().clone(),
         serial: snapshot.serial(),
-        device_names: snapshot.device_names(),
+        device_names,
         signatures_verified,
-        findings,
+        findings: findings.iter().map(ToString::to_string).collect(),
     })
 }

@@ -1,18 +1,35 @@
 //! Walking through a version in ascending order, block by block or record by record.
 
 use super::super::block::BlockView;
-use super::super::page::{Damaged, Key, PageNo};
+use super::super::page::{Damaged, KEY_OCTETS, Key, PageNo};
 use super::super::record::RecordView;
-use super::Tree;
+use super::{Gap, Tree};
+
+/// No key is before this one.
+const FIRST_KEY: Key = [0; KEY_OCTETS];
 
 impl<'a> Tree<'a> {
-    /// Records in ascending order, from the first at or after `from`.
-    pub(crate) fn walk(&self, from: Option<&Key>) -> Walk<'a> {
-        Walk {
-            blocks: self.walk_blocks(from),
-            from: from.copied(),
+    /// Records in ascending order, and what cannot be read between them.
+    pub(crate) fn walk_around(&self) -> WalkAround<'a> {
+        self.walk_from(FIRST_KEY)
+    }
+
+    fn walk_from(&self, from: Key) -> WalkAround<'a> {
+        WalkAround {
+            tree: *self,
+            at: Some(from),
             block: None,
         }
+    }
+
+    /// Records in ascending order, from the first at or after `from`.
+    #[cfg(test)]
+    pub(crate) fn walk(
+        &self,
+        from: Option<&Key>,
+    ) -> impl Iterator<Item = Result<RecordView<'a>, Damaged>> + use<'a> {
+        let around = self.walk_from(from.copied().unwrap_or(FIRST_KEY));
+        around.map(|record| record.map_err(|Unreadable { page, .. }| Damaged { page }))
     }
 
     /// Blocks in ascending order, from the one that holds the last record at or before `from` (or
@@ -74,17 +91,26 @@ impl<'a> Iterator for WalkBlocks<'a> {
     }
 }
 
-/// Records in ascending order; ends after the first damaged page.
-#[derive(Clone)]
-pub(crate) struct Walk<'a> {
-    blocks: WalkBlocks<'a>,
-    /// What the first block is to be searched for.
-    from: Option<Key>,
+/// Names under a page that cannot be read, from one key to the next that can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unreadable {
+    pub(crate) page: PageNo,
+    /// The first of them; before everything when nothing was read in front of them. Exact behind a
+    /// record.
+    pub(crate) from: Key,
+    pub(crate) gap: Gap,
+}
+
+/// Records in ascending order; goes around damaged pages.
+pub(crate) struct WalkAround<'a> {
+    tree: Tree<'a>,
+    /// Where the next block begins; none at the end.
+    at: Option<Key>,
     block: Option<(BlockView<'a>, usize)>,
 }
 
-impl<'a> Iterator for Walk<'a> {
-    type Item = Result<RecordView<'a>, Damaged>;
+impl<'a> Iterator for WalkAround<'a> {
+    type Item = Result<RecordView<'a>, Unreadable>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -95,17 +121,21 @@ impl<'a> Iterator for Walk<'a> {
                 *slot += 1;
                 return Some(Ok(record));
             }
-            let block = match self.blocks.next()? {
-                Ok((_, block)) => block,
-                Err(damaged) => return Some(Err(damaged)),
-            };
-            let slot = match self.from.take() {
-                Some(from) => (0..block.count())
-                    .find(|slot| *block.key(*slot) >= from)
-                    .unwrap_or(block.count()),
-                None => 0,
-            };
-            self.block = Some((block, slot));
+            let from = self.at.take()?;
+            match self.tree.walk_blocks(Some(&from)).next()? {
+                Ok((_, block)) => {
+                    let first = (0..block.count()).find(|slot| *block.key(*slot) >= from);
+                    self.at = block.fence().copied();
+                    self.block = Some((block, first.unwrap_or(block.count())));
+                }
+                Err(Damaged { page }) => {
+                    let mut gap = self.tree.gap_at(&from);
+                    // One that does not lead on would lead in circles.
+                    gap.next = gap.next.filter(|next| *next > from);
+                    (self.at, self.block) = (gap.next, None);
+                    return Some(Err(Unreadable { page, from, gap }));
+                }
+            }
         }
     }
 }
