@@ -5,6 +5,7 @@ mod credentials;
 mod harness;
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::FileExt;
 use std::process::{Output, Stdio};
 
 use credentials::{eid, line, load};
@@ -101,6 +102,47 @@ fn a_database_that_says_otherwise_is_found_beside_the_server() {
         said.contains(&format!("1.{}.", eid(5))) && said.contains("not those that the database"),
         "{said}"
     );
+}
+
+/// Flips an octet in a block of sixteen devices; returns its number.
+fn damage_block(registry: &Registry, nth: usize) -> usize {
+    let path = registry.dir.join("zone/blocks");
+    let octets = std::fs::read(&path).unwrap();
+    let pages = octets.chunks(4096).enumerate().skip(2);
+    let mut blocks = pages.filter(|(_, page)| page[4] == 1 && page[5] == 16);
+    let (number, page) = blocks.nth(nth).unwrap();
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    let at = (number * 4096 + 300) as u64;
+    file.write_all_at(&[page[300] ^ 1], at).unwrap();
+    number
+}
+
+#[test]
+fn a_damaged_page_is_one_finding_and_the_check_goes_on_behind_it() {
+    let registry = loaded();
+    tamper(&registry, eid(300).as_str());
+    let page = damage_block(&registry, 4);
+    let serving = registry.serve();
+    let output = beside(&serving, &["zone", "check"]);
+    assert!(refusal(&output).contains("2 findings"));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = said.lines().collect();
+    let names = CREDENTIALS - 16;
+    assert!(
+        lines[0].contains(&format!("{names} device names")),
+        "{said}"
+    );
+    let damaged = format!("page {page} of the zone's file is damaged: about ");
+    assert!(
+        lines[1].contains(&damaged) && lines[1].ends_with("the database lists 16 there"),
+        "{said}"
+    );
+    assert!(
+        lines[2].contains(&format!("1.{}.", eid(300)))
+            && lines[2].contains("the database asks for"),
+        "{said}"
+    );
+    assert_eq!(lines.len(), 3);
 }
 
 /// Changes a fingerprint in the database as only an attacker or an accident would.

@@ -22,7 +22,7 @@ fn line(number: usize) -> String {
 
 fn origin() -> Origin {
     Origin {
-        account: "operator".into(),
+        account: "mno-a".into(),
         door: "command-line",
         verb: "zone.load",
         client_transaction_id: None,
