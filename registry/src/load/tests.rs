@@ -86,8 +86,9 @@ async fn begin(store: &Store, file: &Checked) {
     store.commit(step).await.unwrap();
 }
 
-async fn run(store: &Store, file: &Checked) -> Result<(), LoadError> {
-    load(store, origin(), "mno-a", file, NOW + 5, |_| ()).await
+/// Loads a file, so many seconds later.
+async fn run(store: &Store, file: &Checked, later_secs: u64) -> Result<(), LoadError> {
+    load(store, origin(), "mno-a", file, NOW + later_secs, |_| ()).await
 }
 
 #[tokio::test]
@@ -104,10 +105,10 @@ async fn what_stays_of_a_load_that_cannot_go_on_is_told_and_the_rest_is_a_file_o
     begin(&store, &file).await;
     // Meanwhile the device of a later line came from elsewhere.
     let other = checked(directory.path(), &line(2));
-    run(&store, &other).await.unwrap();
+    run(&store, &other, 1).await.unwrap();
 
     let file = checked(directory.path(), &text);
-    let said = run(&store, &file).await.unwrap_err().to_string();
+    let said = run(&store, &file, 2).await.unwrap_err().to_string();
     let (refusal, advice) = said.split_once("; ").unwrap();
     assert!(refusal.starts_with("line 10002: the device"), "{said}");
     assert_eq!(
@@ -116,7 +117,7 @@ async fn what_stays_of_a_load_that_cannot_go_on_is_told_and_the_rest_is_a_file_o
          10001) as a file of its own"
     );
     let rest = checked(directory.path(), &line(1));
-    run(&store, &rest).await.unwrap();
+    run(&store, &rest, 3).await.unwrap();
     let names = store.projection().await.unwrap().collect().await.unwrap();
     assert_eq!(names.len(), 3);
     store.close().await;
@@ -126,7 +127,7 @@ async fn what_stays_of_a_load_that_cannot_go_on_is_told_and_the_rest_is_a_file_o
 async fn a_later_line_that_the_database_refuses_leaves_nothing_behind() {
     let directory = tempfile::tempdir().unwrap();
     let store = store_with_account(directory.path()).await;
-    run(&store, &checked(directory.path(), &line(2)))
+    run(&store, &checked(directory.path(), &line(2)), 1)
         .await
         .unwrap();
     let mut text = line(0);
@@ -140,13 +141,13 @@ async fn a_later_line_that_the_database_refuses_leaves_nothing_behind() {
     );
     for (wrong, why) in [(fingerprint, "the fingerprint is"), (line(2), "the device")] {
         let file = checked(directory.path(), &format!("{text}{wrong}"));
-        let said = run(&store, &file).await.unwrap_err().to_string();
+        let said = run(&store, &file, 2).await.unwrap_err().to_string();
         assert!(said.starts_with(&format!("line 20002: {why}")), "{said}");
         assert!(said.ends_with("; nothing was loaded"), "{said}");
         let names = store.projection().await.unwrap().collect().await.unwrap();
         assert_eq!(names.len(), 1);
     }
     let file = checked(directory.path(), &format!("{text}{}", line(1)));
-    run(&store, &file).await.unwrap();
+    run(&store, &file, 2).await.unwrap();
     store.close().await;
 }
