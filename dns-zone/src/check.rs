@@ -23,6 +23,7 @@ use crate::name::NameKey;
 use crate::position::Position;
 use crate::presentation::{self, split_name};
 use crate::record_type::{TYPE_DNSKEY, TYPE_NS, TYPE_RRSIG, TYPE_SOA};
+use crate::store::StoreError;
 
 use chain::chain;
 pub use finding::{Finding, Problem};

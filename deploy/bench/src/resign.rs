@@ -17,6 +17,8 @@ const ALL_CORES: &str = "0-63";
 /// Time for the hand to be in its stride, and not to come to the end of the lap.
 const MARGIN_SECS: u64 = 10;
 
+/// Octets of a segment of the change history.
+const SEGMENT_OCTETS: u64 = 8 << 20;
 /// Signatures of which the bare cost is the mean.
 const BARE: u32 = 20_000;
 
@@ -88,8 +90,10 @@ fn watch(word: &str, devices: u64, watched: Duration, quick: bool) -> anyhow::Re
     let process = &ours.conversation.process;
     let cpu_us = process.cpu_us() - cpu_us;
     // New segments of the history are written with zeros first; once it has its full length, the
-    // oldest segment is used again instead.
-    let zeros = after.redo_octets.saturating_sub(before.redo_octets);
+    // oldest segment is used again instead. So zeros count but for those by which the history grew,
+    // one segment ahead.
+    let grown = after.redo_octets.saturating_sub(before.redo_octets) + SEGMENT_OCTETS;
+    let zeros = grown.min(after.redo_zeroed_octets - before.redo_zeroed_octets);
     let written = (machine::written_octets(directory.path())? - written) as f64 - zeros as f64;
     let resigned = (after.resigned - before.resigned) as f64;
     let said = format!(

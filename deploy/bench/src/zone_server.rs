@@ -75,6 +75,8 @@ pub(crate) struct State {
     pub(crate) zone_octets: u64,
     /// Octets of the change history.
     pub(crate) redo_octets: u64,
+    /// Octets of zeros written for new segments of it since the start.
+    pub(crate) redo_zeroed_octets: u64,
     /// Signatures made by re-signing since the start.
     pub(crate) resigned: u64,
     /// Signatures that re-signing made in its busiest minute, and in the mean of its full minutes,
@@ -297,6 +299,7 @@ impl Keeper {
             pages_free,
             pages_pending,
             redo_octets,
+            redo_zeroed_octets,
             ..
         } = self.writer.figures();
         // The first and the last minute are not whole.
@@ -306,6 +309,7 @@ impl Keeper {
             devices: self.writer.snapshot().device_names(),
             zone_octets: (pages_live + pages_free + pages_pending) * 4096,
             redo_octets,
+            redo_zeroed_octets,
             resigned: self.resigned,
             busiest_minute: minutes.iter().max().copied().unwrap_or(0),
             mean_minute: minutes.iter().sum::<u64>() as f64 / minutes.len().max(1) as f64,

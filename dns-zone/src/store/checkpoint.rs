@@ -84,7 +84,7 @@ impl Checkpointer {
     pub(super) fn start(
         disk: Arc<dyn Disk>,
         blocks: Arc<dyn DiskFile>,
-        spare: Spare,
+        spare: Arc<Spare>,
         durable: Durable,
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
@@ -187,7 +187,7 @@ pub(super) fn is_full(error: &io::Error) -> bool {
 struct Worker {
     disk: Arc<dyn Disk>,
     blocks: Arc<dyn DiskFile>,
-    spare: Spare,
+    spare: Arc<Spare>,
     shared: Arc<Shared>,
 }
 

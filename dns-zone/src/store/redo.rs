@@ -9,21 +9,21 @@
 //! Octets of a recycled segment are not wiped: its old frames have versions before the first
 //! version of the segment, so that they are never the next.
 
+mod spare;
 mod tail;
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::StoreError;
 use super::disk::{Disk, DiskFile};
-use super::frame::{self, ALIGNMENT, Frame};
+use super::frame::{self, Frame};
+use spare::SPARE;
+pub(super) use spare::{Spare, prepare, prepare_spare};
 use tail::Tail;
 
-const SPARE: &str = "redo-spare";
 const PREFIX: &str = "redo-";
-/// Octets that are zeroed at a time.
-const ZEROS: usize = 1 << 20;
 /// Longest segment that is read: one frame of the largest size.
 const MAX_SEGMENT_OCTETS: u64 = 300 << 20;
 
@@ -56,9 +56,6 @@ pub(super) struct Position {
     pub(super) offset: u64,
 }
 
-/// A prepared segment without a name of its own; whoever prepares or takes it holds the lock.
-pub(super) type Spare = Arc<Mutex<Option<Arc<dyn DiskFile>>>>;
-
 #[derive(Debug)]
 struct Segment {
     first_version: u64,
@@ -77,7 +74,7 @@ pub(super) struct Redo {
     segments: VecDeque<Segment>,
     current: Arc<dyn DiskFile>,
     offset: u64,
-    spare: Spare,
+    spare: Arc<Spare>,
     /// Octets appended and replayed since the log was opened.
     appended: u64,
 }
@@ -105,7 +102,7 @@ impl Redo {
             segments: VecDeque::from([segment]),
             current,
             offset: 0,
-            spare: Spare::default(),
+            spare: Arc::default(),
             appended: 0,
         })
     }
@@ -130,7 +127,7 @@ impl Redo {
             segments,
             current,
             offset,
-            spare: Spare::default(),
+            spare: Arc::default(),
             appended: tail.appended,
         })
     }
@@ -168,8 +165,13 @@ impl Redo {
     }
 
     /// The place of the prepared segment, for whoever prepares it in the background.
-    pub(super) fn spare(&self) -> Spare {
+    pub(super) fn spare(&self) -> Arc<Spare> {
         Arc::clone(&self.spare)
+    }
+
+    /// Octets of zeros written to prepare segments since the log was opened.
+    pub(super) fn zeroed_octets(&self) -> u64 {
+        self.spare.zeroed_octets()
     }
 
     pub(super) fn limits(&self) -> RedoLimits {
@@ -189,7 +191,7 @@ impl Redo {
     /// Has a segment ready for a frame that does not fit; nothing in the log changes, so that a
     /// full disk here is no failure of the store.
     pub(super) fn make_room(&self, octets: usize) -> io::Result<()> {
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spare = self.spare.lock();
         let wanted = self.limits.segment_octets.max(octets as u64);
         let enough = match &*spare {
             Some(file) => file.length()? >= wanted,
@@ -197,7 +199,7 @@ impl Redo {
         };
         if !enough {
             *spare = None;
-            *spare = Some(prepare(&*self.disk, SPARE, wanted)?);
+            *spare = Some(self.spare.prepare(&*self.disk, wanted)?);
         }
         Ok(())
     }
@@ -205,7 +207,7 @@ impl Redo {
     /// Goes on in the prepared segment, which begins with this version.
     pub(super) fn turn(&mut self, first_version: u64, began_at: u32) -> io::Result<()> {
         // Held until the name is another one: whoever prepares the next one uses the same name.
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spare = self.spare.lock();
         let file = spare
             .take()
             .ok_or_else(|| io::Error::other("no redo segment was prepared"))?;
@@ -246,7 +248,7 @@ impl Redo {
         {
             let oldest = self.segments.pop_front().expect("there are two at least");
             let name = segment_name(&self.store_id, oldest.first_version);
-            let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut spare = self.spare.lock();
             if spare.is_none() && oldest.octets == self.limits.segment_octets {
                 self.disk.rename(&name, SPARE)?;
                 *spare = Some(self.disk.open(SPARE, false)?);
@@ -277,32 +279,6 @@ impl Redo {
     fn current_segment(&self) -> &Segment {
         self.segments.back().expect("a log has a segment")
     }
-}
-
-/// Writes a segment of zeros over its whole length and syncs it.
-pub(super) fn prepare(disk: &dyn Disk, name: &str, octets: u64) -> io::Result<Arc<dyn DiskFile>> {
-    let octets = octets.next_multiple_of(ALIGNMENT as u64);
-    let file = disk.open(name, true)?;
-    file.set_len(0)?;
-    file.reserve(octets)?;
-    let zeros = vec![0; ZEROS];
-    let mut at = 0;
-    while at < octets {
-        let length = (octets - at).min(ZEROS as u64);
-        file.write_at(&zeros[..length as usize], at)?;
-        at += length;
-    }
-    file.sync_data()?;
-    Ok(file)
-}
-
-/// Prepares the spare segment unless there is one.
-pub(super) fn prepare_spare(disk: &dyn Disk, spare: &Spare, octets: u64) -> io::Result<()> {
-    let mut spare = spare.lock().unwrap_or_else(PoisonError::into_inner);
-    if spare.is_none() {
-        *spare = Some(prepare(disk, SPARE, octets)?);
-    }
-    Ok(())
 }
 
 /// Removes every segment that is not of this store, and the spare; before the log is opened.

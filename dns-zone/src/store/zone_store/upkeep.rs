@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::super::StoreError;
 use super::super::page_file::offset_of;
-use super::super::redo::RedoLimits;
+use super::super::redo::{Position, RedoLimits};
 use super::super::superblock::SLOTS;
 use super::spare_pages::SparePages;
 use super::{Store, failed};
@@ -76,6 +76,8 @@ pub struct Figures {
     pub file_octets: u64,
     /// Octets of the redo log, history included.
     pub redo_octets: u64,
+    /// Octets of zeros written to prepare segments of the log since the store was opened.
+    pub redo_zeroed_octets: u64,
     /// Checkpoints since the zone was made.
     pub checkpoints: u64,
     /// Version of the last durable checkpoint.
@@ -138,6 +140,7 @@ impl Store {
             pages_punched: self.free.punched() as u64,
             file_octets: offset_of(self.file.pages()),
             redo_octets: self.redo.octets(),
+            redo_zeroed_octets: self.redo.zeroed_octets(),
             checkpoints: durable.map_or(self.pace.noticed, |durable| durable.checkpoint),
             checkpointed_version: durable.map_or(0, |durable| durable.zone_version),
             versions_held: self.versions.len() as u64,
@@ -177,20 +180,25 @@ impl Store {
             self.pace.spare.note_checkpoint();
         }
         self.give_back_unused()?;
-        self.prepare_segment();
+        self.prepare_segment(durable.redo)?;
         if self.is_checkpoint_due() && !self.checkpointer.is_running() {
             self.begin_checkpoint();
         }
         Ok(())
     }
 
-    fn prepare_segment(&mut self) {
+    /// Has the next segment ready in time. When the history has its full length, the last turn has
+    /// made its oldest segment one too many: that is the next one, and nothing has to be zeroed.
+    fn prepare_segment(&mut self, needed: Position) -> io::Result<()> {
         let segment = self.redo.position().segment;
         if self.redo.is_half_full() && self.pace.prepared_after != Some(segment) {
             self.pace.prepared_after = Some(segment);
+            let now = self.version().record.last_signed_at;
+            self.redo.retire(needed, now)?;
             self.checkpointer
                 .prepare_segment(self.redo.limits().segment_octets);
         }
+        Ok(())
     }
 
     fn is_checkpoint_due(&self) -> bool {
@@ -246,5 +254,34 @@ impl Store {
             self.file.punch(&range)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::trial::{NO_CHECKPOINTS, Trial};
+
+    /// Each checkpoint ends after the next segment was asked for.
+    #[test]
+    fn a_history_of_full_length_uses_its_oldest_segment_again_and_writes_no_zeros() {
+        let mut trial = Trial::new(9, 300, NO_CHECKPOINTS);
+        let mut zeroed = Vec::new();
+        let mut looked_at = 0;
+        while zeroed.len() < 40 {
+            // Small enough that no segment ends before its half.
+            trial.commit(4).unwrap();
+            let store = trial.store();
+            let segment = store.redo.position().segment;
+            if store.redo.is_half_full() && segment != looked_at {
+                looked_at = segment;
+                // The same thread has prepared the segment before.
+                store.checkpoint().unwrap();
+                zeroed.push(store.figures().redo_zeroed_octets);
+            }
+        }
+        assert!(zeroed[0] > 0, "{zeroed:?}");
+        assert_eq!(zeroed[10], zeroed[39], "{zeroed:?}");
+        trial.kill();
+        trial.open().unwrap().unwrap();
     }
 }
