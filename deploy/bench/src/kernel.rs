@@ -1,5 +1,5 @@
 //! System calls that the standard library does not have: batches of datagrams, waiting for many
-//! sockets, connecting from a chosen address.
+//! sockets, connecting from a chosen address, dropping a file from the page cache.
 //!
 //! Invariant of [`Datagrams`]: every pointer in `vectors` and `headers` points into `octets`,
 //! `addresses` or `vectors` of the same value. These are boxed slices that are never replaced, so
@@ -7,6 +7,7 @@
 //! most the length of the slot behind its pointer.
 #![allow(unsafe_code)]
 
+use std::fs::File;
 use std::io;
 use std::mem;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream, UdpSocket};
@@ -243,6 +244,18 @@ pub(crate) fn set_receive_buffer(socket: &UdpSocket, octets: i32) {
             (&raw const octets).cast(),
             size_of::<i32>() as u32,
         );
+    }
+}
+
+/// Drops a file's pages from the page cache, after writing what is not written yet. Pages that somebody
+/// has mapped stay.
+pub(crate) fn drop_from_cache(file: &File) -> io::Result<()> {
+    file.sync_all()?;
+    // SAFETY: the descriptor is the file's, which is borrowed; no memory is handed over.
+    let error = unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
+    match error {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error)),
     }
 }
 

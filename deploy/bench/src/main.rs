@@ -6,6 +6,7 @@
 
 mod certificate;
 mod change;
+mod cold;
 mod comparison;
 mod dnsperf;
 mod dot;

@@ -1,6 +1,6 @@
 //! Our zone and our server as topics start them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
@@ -99,6 +99,9 @@ pub(crate) fn serve(name: &str, directory: &Path, service: Service<'_>) -> anyho
     })
 }
 
+/// Profile of fleets that are only answered from.
+const ANSWERED: Profile = Profile::Fleet;
+
 /// Serves a signed fleet from the server's core, over every transport.
 pub(crate) fn serve_ours(
     name: &str,
@@ -106,18 +109,38 @@ pub(crate) fn serve_ours(
     scratch: &Scratch,
     master: Option<&str>,
 ) -> anyhow::Result<Ours> {
+    copy_ours(name, population, scratch, master)?;
+    serve_copy(name, population, scratch)
+}
+
+/// Copies a signed fleet, for [`serve_copy`]; returns the directory.
+pub(crate) fn copy_ours(
+    name: &str,
+    population: Population,
+    scratch: &Scratch,
+    master: Option<&str>,
+) -> anyhow::Result<PathBuf> {
     let directory = scratch.path().join(name);
     let master = master.map(|file| scratch.path().join(file));
-    let profile = Profile::Fleet;
     let fleet = Signed {
         population,
-        profile,
+        profile: ANSWERED,
         expired: false,
     };
     fleet.copy(&directory, master.as_deref())?;
+    Ok(directory)
+}
+
+/// Serves the copy of this name.
+pub(crate) fn serve_copy(
+    name: &str,
+    population: Population,
+    scratch: &Scratch,
+) -> anyhow::Result<Ours> {
+    let directory = scratch.path().join(name);
     let service = Service {
         population,
-        profile,
+        profile: ANSWERED,
         tls_directory: Some(scratch.path()),
         cores: SERVER_CORE,
         resign: false,

@@ -63,6 +63,12 @@ impl Process {
         family(self.pid()).into_iter().map(cpu_us).sum()
     }
 
+    /// Pages that the process has waited for until they were read from the disk.
+    pub(crate) fn pages_read(&self) -> u64 {
+        // majflt is field 12, one of a page that was not in memory (proc_pid_stat(5)).
+        stat_field(&format!("/proc/{}/stat", self.pid()), 12).unwrap_or(0)
+    }
+
     /// Resident memory of the process and its children, pages that several share counted by share:
     /// octets.
     pub(crate) fn proportional_octets(&self) -> u64 {
@@ -219,10 +225,16 @@ pub(crate) fn own_peak_octets() -> u64 {
 }
 
 fn ticks(path: &str) -> Option<f64> {
+    // utime and stime
+    let (user, system) = (stat_field(path, 14)?, stat_field(path, 15)?);
+    Some((user + system) as f64)
+}
+
+/// A field of `/proc/<pid>/stat` behind the program's name, which may hold spaces; the state is 3.
+fn stat_field(path: &str, number: usize) -> Option<u64> {
     let text = fs::read_to_string(path).ok()?;
-    // The program's name, in parentheses, may hold spaces; utime and stime are fields 14 and 15.
-    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
-    Some(fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?)
+    let behind = text.rsplit_once(')')?.1;
+    behind.split_whitespace().nth(number - 3)?.parse().ok()
 }
 
 /// The number behind a name in a file of `name number` lines.

@@ -55,11 +55,26 @@ pub(crate) fn measure<O: Serialize>(
             }
         }
     }
+    Ok(medians(series, &samples))
+}
+
+/// Runs one round and nothing before it.
+pub(crate) fn once<O: Serialize>(
+    client: &mut Conversation,
+    series: &Series<'_, O>,
+) -> anyhow::Result<Measured> {
+    let sample = sample(client, series)
+        .with_context(|| format!("{} {}", series.server, series.asked.word()))?;
+    let mut measured = medians(std::slice::from_ref(series), &[vec![sample]]);
+    measured.pop().context("one series has one result")
+}
+
+fn medians<O>(series: &[Series<'_, O>], samples: &[Vec<Sample>]) -> Vec<Measured> {
     let median_of =
         |samples: &[Sample], value: fn(&Sample) -> f64| median(samples.iter().map(value).collect());
-    Ok(series
+    series
         .iter()
-        .zip(&samples)
+        .zip(samples)
         .map(|(series, samples)| Measured {
             server: series.server.clone(),
             asked: series.asked,
@@ -70,7 +85,7 @@ pub(crate) fn measure<O: Serialize>(
             answer_octets: median_of(samples, |sample| sample.answer_octets),
             resumed_share: median_of(samples, |sample| sample.resumed_share),
         })
-        .collect())
+        .collect()
 }
 
 struct Sample {

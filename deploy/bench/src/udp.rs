@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 
+use crate::cold;
 use crate::comparison::{compare, in_words};
 use crate::dnsperf;
 use crate::figure::Figure;
@@ -103,7 +104,7 @@ fn order(ports: Ports, asked: Asked, secs: f64, unchecked: bool) -> Order {
     }
 }
 
-fn series<'a>(
+pub(crate) fn series<'a>(
     server: &str,
     process: &'a Process,
     ports: Ports,
@@ -227,6 +228,10 @@ fn among_ours(
     if let Some(devices) = scale.many_devices {
         others.push(("many", Population { devices, ..*random }));
     }
+    let largest = others.last().map_or(*random, |(_, population)| *population);
+    let mut asking = client(largest, scale.queries)?;
+    let cold = cold::present(largest, scratch, &mut asking, scale.secs)?;
+    drop(asking);
     let mut running = Vec::new();
     for (name, population) in &others {
         running.push(serve_ours(name, *population, scratch, None)?);
@@ -250,7 +255,7 @@ fn among_ours(
         }
     }
     let measured = rounds::measure(&mut clients, &all, scale.rounds)?;
-    let mut figures = Vec::new();
+    let mut figures = vec![cold];
     for asked in [Asked::Present, Asked::Nxdomain] {
         let base = of(&measured, "ours", asked)?.cpu_us;
         for (name, population) in &others {
