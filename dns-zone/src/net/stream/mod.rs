@@ -74,11 +74,15 @@ impl Streams {
         let mut streams = Self {
             threads: Vec::with_capacity(listener_sets.len()),
         };
+        let all = listener_sets.iter().map(|_| Shared::new().map(Arc::new));
+        let all: Vec<Arc<Shared>> = all.collect::<Result<_, _>>().map_err(ServeError::Thread)?;
         for (number, listeners) in listener_sets.into_iter().enumerate() {
             let core = cores.get(number % cores.len().max(1)).copied();
-            let shared = Arc::new(Shared::new().map_err(ServeError::Thread)?);
+            let shared = Arc::clone(&all[number]);
+            let others = all.iter().filter(|one| !Arc::ptr_eq(one, &shared));
+            let others = others.cloned().collect();
             let (admission, theirs) = (Arc::clone(&admission), Arc::clone(&shared));
-            let worker = Worker::new(listeners, limits, admission, theirs, answer())
+            let worker = Worker::new(listeners, limits, admission, theirs, others, answer())
                 .map_err(ServeError::Thread)?;
             let handle = watch
                 .spawn(format!("dns-stream-{number}"), move || {

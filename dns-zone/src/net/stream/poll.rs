@@ -111,6 +111,12 @@ impl Wake {
         // It fails only when the count is full, and then the thread is awake.
         let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
     }
+
+    /// Forgets that it was woken, before it looks for what.
+    pub(super) fn sleep(&self) {
+        // It fails only when the count is zero already.
+        let _ = rustix::io::read(&self.event, &mut [0; 8]);
+    }
 }
 
 /// Listens at an address with as many sockets, between which the kernel shares the connections; port

@@ -7,13 +7,15 @@
 
 mod accepting;
 mod closing;
+mod lobby;
+mod shared;
 mod turns;
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll::Event;
@@ -28,6 +30,8 @@ use super::poll::{EventFlags, Poll, Wake, give_up_after, ready, receive, transmi
 use super::scratch::{Answer, Load, Scratch, Work};
 use super::table::{Class, Table, Token};
 use crate::answer::Patience;
+use lobby::Newcomer;
+pub(super) use shared::Shared;
 use turns::Turns;
 
 /// Handshake steps of one round: about 1.5 ms.
@@ -50,30 +54,6 @@ pub(in crate::net) struct Listener {
     pub(super) tls: Option<Arc<ServerConfig>>,
 }
 
-/// What the thread shares with whoever started it.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) wake: Wake,
-    pub(super) is_ending: AtomicBool,
-    pub(super) counters: Counters,
-}
-
-impl Shared {
-    pub(super) fn new() -> io::Result<Self> {
-        Ok(Self {
-            wake: Wake::new()?,
-            is_ending: AtomicBool::new(false),
-            counters: Counters::default(),
-        })
-    }
-
-    /// Lets the thread close everything and end.
-    pub(super) fn end(&self) {
-        self.is_ending.store(true, Ordering::Release);
-        self.wake.wake();
-    }
-}
-
 /// A connection with its socket.
 #[derive(Debug)]
 struct Peer {
@@ -92,6 +72,10 @@ struct Peer {
 pub(super) struct Worker {
     poll: Poll,
     shared: Arc<Shared>,
+    /// The other threads.
+    others: Vec<Arc<Shared>>,
+    /// New connections that wait for the others to make room.
+    lobby: Vec<Newcomer>,
     listeners: Vec<Listener>,
     limits: Limits,
     admission: Arc<Admission>,
@@ -117,6 +101,7 @@ impl Worker {
         limits: Limits,
         admission: Arc<Admission>,
         shared: Arc<Shared>,
+        others: Vec<Arc<Shared>>,
         answer: Box<Answer>,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
@@ -129,6 +114,8 @@ impl Worker {
         Ok(Self {
             poll,
             shared,
+            others,
+            lobby: Vec::new(),
             listeners,
             limits,
             admission,
@@ -168,17 +155,20 @@ impl Worker {
         }
         let waiting = (!self.waiting.is_empty()).then_some(self.retry_at);
         let tick = (self.table.len() > 0).then_some(self.tick_at);
-        let first = [waiting, tick, self.accept_at].into_iter().flatten().min();
+        let due = [waiting, tick, self.accept_at, self.newcomers_until()];
+        let first = due.into_iter().flatten().min();
         first.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
     fn round(&mut self, events: &[Event]) {
         let mut handshakes = Vec::new();
         let mut knocked = Vec::new();
+        let mut is_woken = false;
         for event in events.iter().map(ready) {
             let token = Token::from_u64(event.token);
             if event.token == WAKE {
-                // Read at the end, by closing it.
+                self.shared.wake.sleep();
+                is_woken = true;
             } else if let Some(index) = self.listener(event.token) {
                 knocked.push(index);
             } else if self.table.class(token) == Some(Class::Handshaking) {
@@ -198,6 +188,10 @@ impl Worker {
             self.turn(token, |worker| worker.converse(token, flags));
         }
         self.retry();
+        if is_woken {
+            self.make_room_for_others();
+        }
+        self.admit_newcomers();
         for index in knocked {
             self.accept_some(index);
         }

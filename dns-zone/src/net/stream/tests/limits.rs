@@ -63,6 +63,50 @@ fn when_all_are_taken_the_oldest_idle_one_of_anybody_goes() {
     assert_eq!((figures.evicted, figures.open), (1, 3));
 }
 
+/// The only place is taken by an idle connection, of whichever thread: the kernel chooses by ports, so
+/// that about half of so many newcomers are another thread's.
+#[test]
+fn an_idle_connection_of_another_thread_goes_for_a_new_one() {
+    for limits in [few(1, 100), few(100, 1)] {
+        let server = start_on(2, limits, responder);
+        let mut idle = server.tcp();
+        ask(&mut idle, 1);
+        for id in 2..32 {
+            let mut new = server.tcp();
+            ask(&mut new, id);
+            assert!(is_closed(&mut idle), "connection {id}");
+            idle = new;
+        }
+        let figures = server.figures();
+        assert_eq!((figures.evicted, figures.refused, figures.open), (30, 0, 1));
+    }
+}
+
+#[test]
+fn where_no_thread_has_an_idle_connection_new_ones_are_refused_at_once() {
+    for limits in [few(1, 100), few(100, 1)] {
+        let limits = Limits {
+            lag: Duration::from_secs(20),
+            message: Duration::from_secs(20),
+            ..limits
+        };
+        let server = start_on(2, limits, responder);
+        let mut busy = server.tcp();
+        ask(&mut busy, 1);
+        let message = framed(&query(2, ECHO));
+        busy.write_all(&message[..5]).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        let begin = Instant::now();
+        for _ in 0..20 {
+            assert!(is_closed(&mut server.tcp()));
+        }
+        assert!(begin.elapsed() < Duration::from_secs(5));
+        server.eventually("all refused", |figures| figures.refused == 20);
+        busy.write_all(&message[5..]).unwrap();
+        assert_eq!(id_of(&read_message(&mut busy)), 2);
+    }
+}
+
 #[test]
 fn a_connection_in_use_is_never_closed_for_a_new_one() {
     let server = start(Limits {

@@ -93,7 +93,7 @@ fn responder() -> Box<Answer> {
     })
 }
 
-/// A server on one thread with TCP and DoT, and a client's view of its certificate.
+/// A server with TCP and DoT, and a client's view of its certificate.
 struct Server {
     streams: Streams,
     bound: Listeners,
@@ -106,6 +106,10 @@ fn start(limits: Limits) -> Server {
 }
 
 fn start_with(limits: Limits, answer: impl Fn() -> Box<Answer>) -> Server {
+    start_on(1, limits, answer)
+}
+
+fn start_on(threads: usize, limits: Limits, answer: impl Fn() -> Box<Answer>) -> Server {
     let (tls, roots) = certified();
     let listeners = Listeners {
         tcp: any_port(),
@@ -113,7 +117,7 @@ fn start_with(limits: Limits, answer: impl Fn() -> Box<Answer>) -> Server {
         ..Listeners::default()
     };
     let mut bound = Listeners::default();
-    let sets = listen(&listeners, Some(&tls), 1, &mut bound).unwrap();
+    let sets = listen(&listeners, Some(&tls), threads, &mut bound).unwrap();
     let watch = Watch::new();
     let streams = Streams::start(sets, limits, &answer, &watch).unwrap();
     Server {

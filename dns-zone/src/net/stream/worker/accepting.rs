@@ -45,26 +45,44 @@ impl Worker {
         }
     }
 
-    /// Takes a new connection in, if need be in place of an idle one.
-    fn welcome(&mut self, index: usize, socket: OwnedFd, peer: SocketAddr) {
+    /// Takes a new connection in, if need be in place of an idle one of this thread or of another.
+    fn welcome(&mut self, index: usize, mut socket: OwnedFd, peer: SocketAddr) {
         let client = Client::from(peer.ip());
         let counters = Arc::clone(&self.shared);
         let counters = &counters.counters;
         counters.accepted.add(1);
-        let admitted = match self.admission.enter(client) {
-            Ok(()) => true,
-            Err(full) => {
-                let made_room = match full {
-                    Full::Client => self.close_oldest_of(client),
-                    Full::Everywhere => self.close_oldest(),
-                };
-                made_room && self.admission.enter(client).is_ok()
-            }
+        let Err(full) = self.admission.enter(client) else {
+            return self.take_in(index, socket, client);
         };
-        if !admitted {
+        let (whose, idle) = match full {
+            Full::Client => (Some(client), self.table.oldest_idle_of(client)),
+            Full::Everywhere => (None, self.table.oldest(Class::Idle)),
+        };
+        let made_room = match idle {
+            Some(token) => {
+                self.close(token, Close::Evicted);
+                true
+            }
+            // Another thread may have one.
+            None => match self.wait_for_room(index, socket, client, whose) {
+                None => return,
+                Some(back) => {
+                    socket = back;
+                    whose.is_none() && self.close_oldest()
+                }
+            },
+        };
+        if made_room && self.admission.enter(client).is_ok() {
+            self.take_in(index, socket, client);
+        } else {
             counters.refused.add(1);
-            return;
         }
+    }
+
+    /// Takes in a connection that was admitted.
+    pub(super) fn take_in(&mut self, index: usize, socket: OwnedFd, client: Client) {
+        let counters = Arc::clone(&self.shared);
+        let counters = &counters.counters;
         counters.open.add(1);
         let session = match &self.listeners[index].tls {
             None => Ok(None),
@@ -100,16 +118,9 @@ impl Worker {
         }
     }
 
-    fn close_oldest_of(&mut self, client: Client) -> bool {
-        let oldest = self.table.oldest_idle_of(client);
-        oldest
-            .inspect(|token| self.close(*token, Close::Evicted))
-            .is_some()
-    }
-
     /// Closes the oldest idle connection; without one, the oldest handshake; without one, a connection
     /// that we wait for.
-    fn close_oldest(&mut self) -> bool {
+    pub(super) fn close_oldest(&mut self) -> bool {
         let idle = self.table.oldest(Class::Idle);
         let oldest = idle
             .or_else(|| self.table.oldest(Class::Handshaking))
