@@ -104,6 +104,23 @@ fn a_database_that_says_otherwise_is_found_beside_the_server() {
     );
 }
 
+#[test]
+fn no_statement_is_told_to_whoever_looks_or_written_to_the_log() {
+    let serving = loaded().serve_in(&[("RUST_LOG", "info,sqlx=trace")]);
+    let output = program()
+        .env("RUST_LOG", "info,sqlx=trace")
+        .arg("--dir")
+        .arg(&serving.registry.dir)
+        .args(["zone", "check"])
+        .output()
+        .unwrap();
+    assert!(succeed(&output).contains("nothing is wrong"));
+    let said = String::from_utf8(output.stderr).unwrap();
+    for text in [said, serving.log()] {
+        assert!(!text.contains("SELECT"), "{text}");
+    }
+}
+
 /// Flips an octet in a block of sixteen devices; returns its number.
 fn damage_block(registry: &Registry, nth: usize) -> usize {
     let path = registry.dir.join("zone/blocks");

@@ -14,8 +14,8 @@ mod turns;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll::Event;
@@ -24,9 +24,8 @@ use tracing::{debug, error};
 
 use super::close::Close;
 use super::connection::Connection;
-use super::counters::Counters;
 use super::limits::{Admission, Limits};
-use super::poll::{EventFlags, Poll, Wake, give_up_after, ready, receive, transmit};
+use super::poll::{EventFlags, Poll, give_up_after, ready, receive, transmit};
 use super::scratch::{Answer, Load, Scratch, Work};
 use super::table::{Class, Table, Token};
 use crate::answer::Patience;
