@@ -134,14 +134,20 @@ async fn a_later_line_that_the_database_refuses_leaves_nothing_behind() {
     for number in 0..2 * TRANSACTION_LINES {
         let _ = writeln!(text, "# {number}");
     }
-    // The fingerprint of a credential that is there already, then its device.
-    let fingerprint = line(1).replace(
-        &Fingerprint::of_certificate(&[1]).to_string(),
-        &Fingerprint::of_certificate(&[2]).to_string(),
-    );
-    for (wrong, why) in [(fingerprint, "the fingerprint is"), (line(2), "the device")] {
+    let of = |number| Fingerprint::of_certificate(&[number]).to_string();
+    let fingerprint_used = line(1).replace(&of(1), &of(2));
+    let slot_used = line(2).replace(&of(2), &of(1));
+    for (wrong, later_secs, why) in [
+        (fingerprint_used, 2, "the fingerprint is"),
+        (line(2), 2, "the device"),
+        // A file of the same second is not told from the one before.
+        (slot_used, 1, "the slot 1 of"),
+    ] {
         let file = checked(directory.path(), &format!("{text}{wrong}"));
-        let said = run(&store, &file, 2).await.unwrap_err().to_string();
+        let said = run(&store, &file, later_secs)
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(said.starts_with(&format!("line 20002: {why}")), "{said}");
         assert!(said.ends_with("; nothing was loaded"), "{said}");
         let names = store.projection().await.unwrap().collect().await.unwrap();

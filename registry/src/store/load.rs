@@ -292,18 +292,20 @@ async fn is_any_used(
     connection: &mut SqliteConnection,
     part: &[(u64, LoadedCredential)],
 ) -> Result<bool, StoreError> {
-    let mut query = QueryBuilder::<Sqlite>::new(
-        "SELECT EXISTS (SELECT 1 FROM credential WHERE fingerprint IN (",
+    // A join in this order: SQLite would read the whole table for `(device_id, slot) IN (VALUES …)`.
+    let mut query = QueryBuilder::<Sqlite>::new("WITH line (device_id, slot) AS (");
+    query.push_values(part, |mut row, (_, credential)| {
+        row.push_bind(credential.device_id.to_string())
+            .push_bind(i64::from(credential.slot.get()));
+    });
+    query.push(
+        ") SELECT EXISTS (SELECT 1 FROM line CROSS JOIN credential USING (device_id, slot))
+              OR EXISTS (SELECT 1 FROM credential WHERE fingerprint IN (",
     );
     let mut fingerprints = query.separated(", ");
     for (_, credential) in part {
         fingerprints.push_bind(credential.fingerprint.as_octets().to_vec());
     }
-    query.push(")) OR EXISTS (SELECT 1 FROM credential WHERE (device_id, slot) IN (");
-    query.push_values(part, |mut row, (_, credential)| {
-        row.push_bind(credential.device_id.to_string())
-            .push_bind(i64::from(credential.slot.get()));
-    });
     let found = query
         .push(")) AS used")
         .build()
