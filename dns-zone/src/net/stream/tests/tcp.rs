@@ -125,7 +125,11 @@ fn a_peer_that_does_not_read_is_given_up() {
 /// Progress is what counts, not the end of the backlog.
 #[test]
 fn a_peer_that_reads_slowly_is_not_given_up() {
-    let server = start(quick());
+    // It reads for more than twice as long.
+    let server = start(Limits {
+        stalled: Duration::from_millis(1200),
+        ..quick()
+    });
     let mut client = server.tcp();
     let mut writer = client.try_clone().unwrap();
     let thread = std::thread::spawn(move || {
@@ -136,7 +140,7 @@ fn a_peer_that_reads_slowly_is_not_given_up() {
     for id in 0..1500_u16 {
         assert_eq!(id_of(&read_message(&mut client)), id);
         if id % 50 == 0 {
-            std::thread::sleep(Duration::from_millis(60));
+            std::thread::sleep(Duration::from_millis(100));
         }
     }
     thread.join().unwrap();
