@@ -44,6 +44,13 @@ impl Meanwhile {
         writer.answer_through(&self.reader);
         self.dns
     }
+
+    /// Closes the doors; returns when their addresses are free, for whoever answers next.
+    pub(super) async fn close(self) {
+        if let Err(error) = self.dns.shutdown().await {
+            tracing::warn!(%error, "a DNS listener had ended before");
+        }
+    }
 }
 
 /// The zone as it was published last, whatever its profile was.
@@ -167,6 +174,24 @@ mod tests {
         assert!(serial > place.serial);
         assert_eq!(serial_at(place.dns), Some(serial), "by the same doors");
         running.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_doors_are_closed_when_the_build_fails() {
+        let place = Place::new().await;
+        let store = Store::open(&place.directory.database()).await.unwrap();
+        store.commit(RecordLoss { lost_until: 0 }).await.unwrap();
+        store.close().await;
+        std::fs::create_dir_all(place.directory.zone().join("blocks.new/planted")).unwrap();
+        let answered = Mutex::new(None);
+        let opening = Opening {
+            answers_meanwhile: true,
+            progress: &|_| *answered.lock().unwrap() = serial_at(place.dns),
+            ..Opening::default()
+        };
+        assert!(Core::open_with(&place.directory, opening).await.is_err());
+        assert!(UdpSocket::bind(place.dns).is_ok(), "its address is free");
+        assert!(std::net::TcpListener::bind(place.dns).is_ok());
     }
 
     #[tokio::test(flavor = "multi_thread")]

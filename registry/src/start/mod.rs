@@ -112,9 +112,19 @@ impl Core {
                 };
                 let (last, progress) = (last.as_ref(), opening.progress);
                 let built = zone::build_wanted(&store, place, *keys, &opened, last, progress);
-                let mut writer = built.await?;
-                let dns = meanwhile.map(|meanwhile| meanwhile.hand_over_to(&mut writer));
-                (writer, dns)
+                match (built.await, meanwhile) {
+                    (Ok(mut writer), Some(meanwhile)) => {
+                        let dns = meanwhile.hand_over_to(&mut writer);
+                        (writer, Some(dns))
+                    }
+                    (Ok(writer), None) => (writer, None),
+                    (Err(error), meanwhile) => {
+                        if let Some(meanwhile) = meanwhile {
+                            meanwhile.close().await;
+                        }
+                        return Err(error);
+                    }
+                }
             }
         };
         let applied = writer.snapshot().applied();
