@@ -113,8 +113,14 @@ pub(crate) fn measure(run: &crate::Scale) -> anyhow::Result<Vec<Figure>> {
     if run.has("sustained") {
         figures.extend(sustained(&scale)?);
     }
-    if run.has("peers") {
-        figures.extend(beside(&scale)?);
+    let wanted = |peer: &(Peer, u64)| run.has("peers") || run.has(peer.0.word());
+    let peers = [
+        (Peer::Bind, scale.bind_changes),
+        (Peer::Knot, scale.knot_changes),
+    ];
+    let peers: Vec<_> = peers.into_iter().filter(wanted).collect();
+    if !peers.is_empty() {
+        figures.extend(beside(&scale, &peers)?);
         figures.extend(against_bind(&figures));
     }
     figures.extend(machine::floors()?);
@@ -124,7 +130,7 @@ pub(crate) fn measure(run: &crate::Scale) -> anyhow::Result<Vec<Figure>> {
 /// The same change in the peers, as dynamic update of a zone that they sign. A peer that fails has
 /// no figure, which is an error at the end, when the others are printed.
 #[allow(clippy::print_stderr)] // the program's own warning
-fn beside(scale: &Scale) -> anyhow::Result<Vec<Figure>> {
+fn beside(scale: &Scale, measured: &[(Peer, u64)]) -> anyhow::Result<Vec<Figure>> {
     let peers = Peers::find()?;
     machine::note_peers(peers.versions());
     let population = Population {
@@ -132,10 +138,7 @@ fn beside(scale: &Scale) -> anyhow::Result<Vec<Figure>> {
         devices: scale.devices,
     };
     let mut figures = Vec::new();
-    for (peer, changes) in [
-        (Peer::Bind, scale.bind_changes),
-        (Peer::Knot, scale.knot_changes),
-    ] {
+    for &(peer, changes) in measured {
         let scratch = peers.scratch()?;
         let measured = peer_changes::measure(&peers, peer, &scratch, population, changes);
         let named = peers.named(peer.word());

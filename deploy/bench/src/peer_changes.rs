@@ -240,6 +240,7 @@ template:
     zonefile-sync: -1
     zonefile-load: whole
     journal-content: changes
+    journal-max-usage: 6G
     semantic-checks: off
     dnssec-signing: on
     dnssec-policy: here
