@@ -183,10 +183,8 @@ mod tests {
         store.commit(RecordLoss { lost_until: 0 }).await.unwrap();
         store.close().await;
         std::fs::create_dir_all(place.directory.zone().join("blocks.new/planted")).unwrap();
-        let answered = Mutex::new(None);
         let opening = Opening {
             answers_meanwhile: true,
-            progress: &|_| *answered.lock().unwrap() = serial_at(place.dns),
             ..Opening::default()
         };
         assert!(Core::open_with(&place.directory, opening).await.is_err());
