@@ -287,3 +287,58 @@ async fn shutdown_answers_what_is_running_and_closes_the_rest() {
     assert_eq!(rest, "");
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
 }
+
+/// Sends the head and so much body before it reads anything; what the server answered.
+async fn sends_all_before_it_reads(
+    door: &Door,
+    head: &str,
+    octets: usize,
+) -> std::io::Result<String> {
+    let mut stream = door.tls(b"http/1.1").await.unwrap();
+    let head = format!(
+        "POST {DEVICES} HTTP/1.1\r\nHost: x\r\nContent-Length: {octets}\r\nConnection: close\r\n{head}\r\n"
+    );
+    stream.write_all(head.as_bytes()).await?;
+    let mut left = octets;
+    while left > 0 {
+        let part = left.min(16 * 1024);
+        stream.write_all(&vec![b' '; part]).await?;
+        stream.flush().await?;
+        left -= part;
+        sleep(Duration::from_millis(1)).await;
+    }
+    Ok(until_closed(&mut stream).await)
+}
+
+#[tokio::test]
+async fn client_that_sends_all_of_a_refused_body_reads_why_it_was_refused() {
+    let door = Door::open().await;
+    let allowed = format!(
+        "RPP-Cltrid: abc\r\nAuthorization: Bearer {MNO}\r\nContent-Type: application/json\r\n"
+    );
+    for (head, octets, status) in [
+        (allowed.as_str(), 65_537, "413"),
+        (allowed.as_str(), 900_000, "413"),
+        ("RPP-Cltrid: abc\r\n", 900_000, "401"),
+    ] {
+        let answer = sends_all_before_it_reads(&door, head, octets)
+            .await
+            .unwrap();
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{octets}: {answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn body_without_end_is_not_read_for_ever() {
+    let door = Door::open().await;
+    let begin = Instant::now();
+    let sent = sends_all_before_it_reads(&door, "RPP-Cltrid: abc\r\n", 1 << 30);
+    let sent = timeout(Duration::from_secs(15), sent)
+        .await
+        .expect("cut off");
+    let sent = sent.is_err();
+    assert!(sent, "a gigabyte was taken in {:?}", begin.elapsed());
+}

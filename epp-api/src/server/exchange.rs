@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderValue, Method};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::{Body, Bytes, Incoming};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, info};
@@ -19,6 +19,7 @@ use crate::problem::Problem;
 use crate::response::Response;
 use crate::result_code::ResultCode;
 use crate::server::Registry;
+use crate::server::body;
 use crate::server::listener::Shared;
 use crate::transaction::server_transaction_id;
 
@@ -28,14 +29,15 @@ pub(super) async fn exchange<R: Registry>(
     request: http::Request<Incoming>,
 ) -> http::Response<Full<Bytes>> {
     let transaction_id = new_transaction_id();
-    let (parts, body) = request.into_parts();
+    let (parts, mut body) = request.into_parts();
     let answer = if parts.uri.path() == DISCOVERY_PATH {
         let discovery = &shared.discovery;
         discovery.answer(&parts.method, &parts.headers, &transaction_id)
     } else {
-        match respond(shared, &parts, body).await {
+        match respond(shared, &parts, &mut body).await {
             Ok((asked, response)) => encode(&asked, response),
             Err(refusal) => {
+                body::discard(&mut body).await;
                 let client = client_transaction_id(&parts.headers).ok().flatten();
                 encode_refusal(client.as_ref(), &transaction_id, &refusal)
             }
@@ -55,7 +57,7 @@ fn new_transaction_id() -> String {
 async fn respond<R: Registry>(
     shared: &Shared<R>,
     parts: &Parts,
-    body: Incoming,
+    body: &mut Incoming,
 ) -> Result<(Asked, Response), Refusal> {
     let deadline = Instant::now() + shared.limits.request_timeout;
     let token = bearer_token(&parts.headers)?;
@@ -64,29 +66,10 @@ async fn respond<R: Registry>(
     let caller = known?.ok_or_else(Refusal::token_invalid)?;
     let head = Head::decode(&parts.method, &parts.uri, &parts.headers)?;
     let octets_max = shared.limits.body_octets_max.min(BODY_OCTETS_MAX);
-    let body = read_body(body, octets_max, deadline).await?;
+    let body = body::read(body, octets_max, deadline).await?;
     let (request, asked) = head.into_request(&body)?;
     let response = execute(shared, caller, request, deadline).await?;
     Ok((asked, response))
-}
-
-/// Collects a body within its limits; one that announces too much is not read at all.
-async fn read_body(body: Incoming, octets_max: usize, deadline: Instant) -> Result<Bytes, Refusal> {
-    if body.size_hint().lower() > octets_max as u64 {
-        return Err(Refusal::body_too_large(octets_max));
-    }
-    let collected = timeout_at(deadline, Limited::new(body, octets_max).collect()).await;
-    match collected {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(Refusal::body_too_large(octets_max))
-        }
-        Ok(Err(_)) => Err(Refusal::new(
-            ResultCode::SyntaxError,
-            "the body ended before its announced length",
-        )),
-        Err(_) => Err(Refusal::request_timeout()),
-    }
 }
 
 /// Has the registry carry out the request in a task of its own: a client that goes away, or the

@@ -3,6 +3,7 @@
 //! `listener` accepts, `connection` keeps one client within its [`Limits`], `exchange` takes one
 //! HTTP message through the codec. This is the only part of the crate with sockets and clocks.
 
+mod body;
 mod connection;
 mod exchange;
 mod limits;
