@@ -32,18 +32,18 @@ pub(crate) fn present(
     drop_from_cache(&File::open(directory.join(ZONE_FILE))?)?;
     let ours = serve_copy(NAME, population, scratch)?;
     let process = &ours.conversation.process;
-    let before = process.pages_read();
+    let before = process.disk_octets_read();
     let asked = series(NAME, process, ours.ports, 0, Asked::Present, secs);
     let measured = rounds::once(client, &asked)?;
-    let pages = (process.pages_read() - before) as f64;
-    ensure!(pages > 0.0, "no page was read from the disk: is it one?");
+    let read = (process.disk_octets_read() - before) as f64;
+    ensure!(read > 0.0, "nothing was read from the disk: is it one?");
     drop(ours);
     std::fs::remove_dir_all(directory)?;
     let answers = measured.answers_per_sec * secs;
     let said = format!(
-        "{}, {:.2} pages read an answer, p50 {:.0} us, p99 {:.0} us",
+        "{}, {:.0} octets read an answer, p50 {:.0} us, p99 {:.0} us",
         in_words(population.devices),
-        pages / answers,
+        read / answers,
         measured.p50_us,
         measured.p99_us
     );

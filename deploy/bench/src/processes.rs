@@ -63,10 +63,9 @@ impl Process {
         family(self.pid()).into_iter().map(cpu_us).sum()
     }
 
-    /// Pages that the process has waited for until they were read from the disk.
-    pub(crate) fn pages_read(&self) -> u64 {
-        // majflt is field 12, one of a page that was not in memory (proc_pid_stat(5)).
-        stat_field(&format!("/proc/{}/stat", self.pid()), 12).unwrap_or(0)
+    /// Octets that the process had read from the disk, by calls and by pages of mapped files.
+    pub(crate) fn disk_octets_read(&self) -> u64 {
+        field(&format!("/proc/{}/io", self.pid()), "read_bytes:").unwrap_or(0)
     }
 
     /// Resident memory of the process and its children, pages that several share counted by share:

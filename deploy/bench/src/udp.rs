@@ -15,7 +15,8 @@ use crate::processes::{CLIENT_CORE, Conversation, Process, SERVER_CORE};
 use crate::queries::Asked;
 use crate::rounds::{self, Series, of};
 use crate::servers::Servers;
-use crate::udp_client::Order;
+use crate::udp_client;
+use crate::zone_server::Order;
 
 /// Time in which the length of answers is seen.
 const LENGTH_SECS: f64 = 0.1;
@@ -72,7 +73,7 @@ pub(crate) fn measure(run: &crate::Scale) -> anyhow::Result<Vec<Figure>> {
     // What is left has the core to itself.
     servers.running.clear();
     if run.has("ours") {
-        figures.extend(among_ours(&scale, &servers, clients)?);
+        figures.extend(among_ours(&scale, &mut servers, clients)?);
     }
     figures.extend(machine::floors()?);
     Ok(figures)
@@ -95,8 +96,8 @@ fn floor(ports: Ports, octets: (f64, f64), extra: &[String]) -> anyhow::Result<C
     Ok(Conversation::start("floor", SERVER_CORE, &arguments)?.0)
 }
 
-fn order(ports: Ports, asked: Asked, secs: f64, unchecked: bool) -> Order {
-    Order {
+fn order(ports: Ports, asked: Asked, secs: f64, unchecked: bool) -> udp_client::Order {
+    udp_client::Order {
         to: ports.dns,
         asked,
         secs,
@@ -111,7 +112,7 @@ pub(crate) fn series<'a>(
     client: usize,
     asked: Asked,
     secs: f64,
-) -> Series<'a, Order> {
+) -> Series<'a, udp_client::Order> {
     Series {
         server: server.to_owned(),
         asked,
@@ -209,9 +210,10 @@ fn with_dnsperf(scale: &Scale, servers: &Servers) -> anyhow::Result<Vec<Figure>>
 /// Ours against ours: clustered ids, and many more devices.
 fn among_ours(
     scale: &Scale,
-    servers: &Servers,
+    servers: &mut Servers,
     mut clients: Vec<Conversation>,
 ) -> anyhow::Result<Vec<Figure>> {
+    servers.ours.order(&Order::Read)?;
     let Servers {
         population: random,
         ours,
@@ -234,7 +236,10 @@ fn among_ours(
     drop(asking);
     let mut running = Vec::new();
     for (name, population) in &others {
-        running.push(serve_ours(name, *population, scratch, None)?);
+        let mut other = serve_ours(name, *population, scratch, None)?;
+        // Warm: pages are mapped and verified before the first query, as after hours of service.
+        other.order(&Order::Read)?;
+        running.push(other);
         clients.push(client(*population, scale.queries)?);
     }
     let mut all = Vec::new();
