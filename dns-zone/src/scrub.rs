@@ -74,7 +74,7 @@ impl Scrub {
                 scrub_fixed(snapshot, &mut seen);
             }
             match scrub_block(snapshot, &from, &mut seen) {
-                Some((names, Some(next))) => self.hand.pass(names, next),
+                Some((names, Some(next))) => self.hand.pass(names, next, now),
                 _ => {
                     self.hand.end_lap(snapshot.device_names(), now);
                     seen.lap_ended = true;

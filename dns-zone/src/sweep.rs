@@ -8,8 +8,10 @@
 //!
 //! The hand keeps a time of its own, the moment up to which its work is done. Each name that it
 //! passes moves that time on by the rest of the lap divided by the names that are left. Where it
-//! lags behind the clock there is work to do; a stop of a day is one lag. A lap that begins late
-//! counts as at most one interval late, so that catching up takes no more than two laps.
+//! lags behind the clock there is work to do; a stop of a day is one lag. A lap is as late as the
+//! names at its beginning are: an interval after they were passed it should have begun. That is at
+//! most one interval, and nothing behind a lap that was walked within one, however late that lap was:
+//! catching up takes no more than two laps, also where a lap takes nearly an interval.
 
 use crate::position::Key;
 use crate::profile::{INCEPTION_SKEW_SECS, Profile};
@@ -28,6 +30,8 @@ pub(crate) struct Hand {
     /// The hand's own time, milliseconds since 1970.
     time_ms: u64,
     interval_secs: u64,
+    /// When the first name of this lap was passed in fact; not later where that is not known.
+    began_at: u64,
 }
 
 impl Hand {
@@ -64,6 +68,7 @@ impl Hand {
             sweep,
             time_ms,
             interval_secs,
+            began_at: sweep.lap_started_at,
         }
     }
 
@@ -90,7 +95,7 @@ impl Hand {
     /// Age of the signatures that the hand renews where it is now: half an interval, or less when one
     /// that it leaves could expire before it comes by again, at the latest when the next lap ends.
     pub(crate) fn renew_age_secs(&self, profile: Profile, now: u64) -> u32 {
-        let latest = self.lap_ends_at().saturating_add(self.interval_secs);
+        let latest = self.end_expected_at(now).saturating_add(self.interval_secs);
         let lag_secs = self.interval_secs / 16;
         let wait_secs = latest.saturating_sub(now).saturating_add(lag_secs);
         let left_secs = u64::from(profile.validity_secs()).saturating_sub(wait_secs);
@@ -106,11 +111,15 @@ impl Hand {
             self.sweep.names_passed = 0;
             self.sweep.lap_started_at = now;
             self.time_ms = now.saturating_mul(1000);
+            self.began_at = now;
         }
     }
 
     /// The hand has passed so many names, up to `next`.
-    pub(crate) fn pass(&mut self, names: u64, next: Key) {
+    pub(crate) fn pass(&mut self, names: u64, next: Key, now: u64) {
+        if self.sweep.names_passed == 0 {
+            self.began_at = now;
+        }
         self.time_ms = self.time_after(names);
         self.sweep.names_passed = self.sweep.names_passed.saturating_add(names);
         self.sweep.key = next;
@@ -119,7 +128,8 @@ impl Hand {
     /// The hand has passed the last name.
     pub(crate) fn end_lap(&mut self, names: u64, now: u64) {
         let earliest = now.saturating_sub(self.interval_secs);
-        let started_at = self.lap_ends_at().clamp(earliest, now);
+        let again_at = self.began_at.saturating_add(self.interval_secs);
+        let started_at = self.lap_ends_at().max(again_at).clamp(earliest, now);
         self.sweep = Sweep {
             key: Sweep::START,
             lap_started_at: started_at,
@@ -127,6 +137,7 @@ impl Hand {
             lap_names: names,
         };
         self.time_ms = started_at.saturating_mul(1000);
+        self.began_at = now;
     }
 
     /// A name came into the zone, or went.
@@ -143,6 +154,20 @@ impl Hand {
 
     fn lap_ends_at(&self) -> u64 {
         self.sweep.lap_started_at.saturating_add(self.interval_secs)
+    }
+
+    /// When this lap ends at its pace, or, where that is over, as fast as it went until now.
+    fn end_expected_at(&self, now: u64) -> u64 {
+        let passed = u128::from(self.sweep.names_passed.max(1));
+        let so_far_secs = u128::from(now.saturating_sub(self.began_at));
+        let rest_secs = so_far_secs * u128::from(self.left()) / passed;
+        let rest_secs = u64::try_from(rest_secs).unwrap_or(u64::MAX);
+        let late_end = now.saturating_add(rest_secs.min(self.interval_secs));
+        if self.lap_ends_at() < now {
+            late_end
+        } else {
+            self.lap_ends_at()
+        }
     }
 
     fn left(&self) -> u64 {
@@ -177,7 +202,7 @@ mod tests {
     fn pass_all_due(hand: &mut Hand, blocks: u64, now: u64) -> u64 {
         let mut passed = 0;
         while hand.is_due(16, now) {
-            hand.pass(16, [1; 18]);
+            hand.pass(16, [1; 18], now);
             passed += 16;
             if hand.sweep.names_passed >= blocks * 16 {
                 hand.end_lap(blocks * 16, now);
@@ -206,6 +231,42 @@ mod tests {
         let passed = pass_all_due(&mut hand, 1800, back);
         assert!((1800 * 16..=2 * 1800 * 16).contains(&passed), "{passed}");
         assert_eq!(hand.behind_secs(16, back), 0);
+    }
+
+    /// Seconds until the hand is level with the clock, where a lap takes so long at most speed.
+    fn secs_to_catch_up(hand: &mut Hand, blocks: u64, lap_secs: u64, back: u64) -> u64 {
+        let mut passed = 0;
+        for second in 1..=20 * lap_secs {
+            let now = back + second;
+            while passed < blocks * second / lap_secs && hand.is_due(16, now) {
+                hand.pass(16, [1; 18], now);
+                passed += 1;
+                if hand.left() == 0 {
+                    hand.end_lap(blocks * 16, now);
+                }
+            }
+            if hand.behind_secs(16, now) == 0 {
+                return second;
+            }
+        }
+        20 * lap_secs
+    }
+
+    #[test]
+    fn a_lap_that_takes_nearly_an_interval_is_caught_up_in_two() {
+        let (blocks, lap_secs) = (1800, 1300);
+        for (before_secs, laps) in [(0, 1), (900, 2)] {
+            let mut hand = Hand::started(Profile::Standard, blocks * 16, NOW);
+            pass_all_due(&mut hand, blocks, NOW + before_secs);
+            let back = NOW + 86_400;
+            let secs = secs_to_catch_up(&mut hand, blocks, lap_secs, back);
+            assert!(secs <= laps * lap_secs + 2, "{before_secs}: {secs} s");
+            for second in 1..=7200 {
+                let now = back + secs + second;
+                pass_all_due(&mut hand, blocks, now);
+                assert_eq!(hand.behind_secs(16, now), 0, "{before_secs}: {second}");
+            }
+        }
     }
 
     #[test]

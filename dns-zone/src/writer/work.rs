@@ -196,7 +196,7 @@ impl ZoneWriter {
             }
             work.passed += passage.names;
             match passage.next {
-                Some(next) => self.hand.pass(passage.names, next),
+                Some(next) => self.hand.pass(passage.names, next, wanted.now),
                 None => {
                     self.end_lap(names, wanted.now);
                 }
