@@ -218,16 +218,7 @@ fn a_rebuild_that_fails_in_the_middle_leaves_the_old_zone() {
     let text: String = (0..40).map(|number| line(number, "")).collect();
     succeed(&load(&registry, &text));
     // One row among many cannot be read.
-    let device = format!("'{}'", eid(30));
-    let tamper = |fingerprint: &str| {
-        let set = format!("UPDATE credential SET fingerprint = {fingerprint}");
-        execute(&registry, format!("{set} WHERE device_id = {device}"));
-    };
-    let whole = scalar(
-        &registry,
-        format!("SELECT quote(fingerprint) FROM credential WHERE device_id = {device}"),
-    );
-    tamper("x'00'");
+    let whole = tamper(&registry, 30, "x'00'");
     let refused = registry.run(&["zone", "rebuild"]);
     assert!(!refused.status.success());
     let files = std::fs::read_dir(registry.dir.join("zone")).unwrap();
@@ -239,7 +230,36 @@ fn a_rebuild_that_fails_in_the_middle_leaves_the_old_zone() {
     });
     assert!(message.contains("only the published zone"), "{message}");
     // What was decided is done as soon as it can be.
-    tamper(&whole);
+    tamper(&registry, 30, &whole);
+    let serving = registry.serve();
+    succeed(&serving.run(&["zone", "check"]));
+}
+
+#[test]
+fn a_zone_of_another_profile_is_answered_and_signed_while_no_new_one_can_be_built() {
+    let registry = Registry::init(Profile::Standard);
+    let text: String = (0..40).map(|number| line(number, "")).collect();
+    succeed(&load(&registry, &text));
+    let path = registry.dir.join("registry.toml");
+    let configured = std::fs::read_to_string(&path).unwrap();
+    let changed = configured.replace("\"standard\"", "\"strict\"");
+    assert_ne!(configured, changed);
+    std::fs::write(&path, changed).unwrap();
+    // The build ends in the middle, as on a full disk.
+    let whole = tamper(&registry, 30, "x'00'");
+    let serving = registry.serve();
+    for number in [7, 30] {
+        assert!(is_device_answered(serving.dns, number));
+    }
+    // A look at whether a start would succeed has its time: it does not say so.
+    std::thread::sleep(Duration::from_secs(12));
+    let said = serving.log();
+    assert!(said.contains("only the published zone"), "{said}");
+    assert!(said.contains("cannot be built"), "{said}");
+    assert!(!said.contains("nothing in it is signed"), "{said}");
+    assert!(!said.contains(IS_PAST), "{said}");
+    let registry = serving.stop();
+    tamper(&registry, 30, &whole);
     let serving = registry.serve();
     succeed(&serving.run(&["zone", "check"]));
 }
@@ -272,6 +292,16 @@ fn execute(registry: &Registry, statement: String) {
         let done = statement.execute(database).await.unwrap();
         assert_eq!(done.rows_affected(), 1);
     });
+}
+
+/// Gives a device another fingerprint in the database; returns the one that it had.
+fn tamper(registry: &Registry, number: u64, fingerprint: &str) -> String {
+    let device = format!("WHERE device_id = '{}'", eid(number));
+    let before = format!("SELECT quote(fingerprint) FROM credential {device}");
+    let before = scalar(registry, before);
+    let set = format!("UPDATE credential SET fingerprint = {fingerprint} {device}");
+    execute(registry, set);
+    before
 }
 
 fn scalar(registry: &Registry, query: String) -> String {

@@ -269,9 +269,11 @@ impl Alarm {
     }
 
     /// Whether the next start could write the zone, as far as is known here: where this process tries
-    /// to, it has to have succeeded.
+    /// to, it has to have succeeded. Whether a zone could be built is not known before that is tried.
     fn is_writable(&self) -> bool {
-        self.is_signed.load(Ordering::Relaxed) || !self.is_damaged && !self.waits
+        let has_to_build = matches!(self.reason, StartError::Build(_));
+        let may_write = !self.is_damaged && !self.waits;
+        !has_to_build && (may_write || self.is_signed.load(Ordering::Relaxed))
     }
 
     async fn repeat(&self) {
@@ -333,6 +335,10 @@ fn repair(reason: &StartError, obstacle: Option<&ZoneError>) -> &'static str {
         }
         StartError::SilentDatabase { .. } => {
             "look at the disk and the file system of registry.db; when they answer, stop the registry and start it anew"
+        }
+        StartError::Build(_) => {
+            "repair the cause (a full disk: free room for a second zone beside this one), then stop the \
+             registry and start it anew"
         }
         _ => "repair the cause (a full disk: free room), then stop the registry and start it anew",
     }

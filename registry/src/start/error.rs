@@ -74,6 +74,9 @@ pub enum StartError {
     /// The zone.
     #[error("zone: {0}")]
     Zone(ZoneError),
+    /// The zone had to be built, and could not be.
+    #[error("the zone that the database and the configuration want cannot be built: {0}")]
+    Build(#[source] Box<Self>),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -97,6 +100,15 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// Says that the zone was being built, where nothing else says what is to be done.
+    pub(super) fn of_build(self) -> Self {
+        match self {
+            Self::Zone(error) if error.is_damage() => Self::Zone(error),
+            Self::Zone(_) | Self::Store(_) => Self::Build(Box::new(self)),
+            other => other,
+        }
+    }
+
     /// Whether the zone that was published can be answered from all the same: nothing is wrong with
     /// its keys, its name or its listeners, and no other process has it.
     pub fn leaves_the_zone(&self) -> bool {
@@ -107,6 +119,7 @@ impl StartError {
                 | Self::Clock { .. }
                 | Self::OperatorToken
                 | Self::Zone(_)
+                | Self::Build(_)
                 | Self::Store(_)
                 | Self::SilentDatabase { .. }
         )

@@ -2,8 +2,9 @@
 //! signing millions of names takes. Nothing of it is signed again: what expires meanwhile is refused.
 
 use iot_dns_zone::net::Server;
-use iot_dns_zone::{Profile, PublicKeys, ZoneConfig, ZoneError, ZoneReader, ZoneWriter};
+use iot_dns_zone::{PublicKeys, ZoneReader, ZoneWriter};
 
+use super::published::last_version;
 use super::{StartError, doors};
 use crate::ca::TrustRoots;
 use crate::config::Config;
@@ -26,7 +27,7 @@ impl Meanwhile {
         trust: &TrustRoots,
         keys: PublicKeys,
     ) -> Result<Option<Self>, StartError> {
-        let reader = match last_version(directory, &config.zone, &keys) {
+        let reader = match last_version(&directory.zone(), &config.zone, &keys) {
             Ok(Some(reader)) => reader,
             Ok(None) => return Ok(None),
             Err(error) => {
@@ -53,38 +54,13 @@ impl Meanwhile {
     }
 }
 
-/// The zone as it was published last, whatever its profile was.
-fn last_version(
-    directory: &Directory,
-    config: &ZoneConfig,
-    keys: &PublicKeys,
-) -> Result<Option<ZoneReader>, ZoneError> {
-    let open = |profile| {
-        let config = ZoneConfig {
-            profile,
-            ..config.clone()
-        };
-        ZoneReader::of_last_version(&directory.zone(), &config, keys.clone())
-    };
-    let others = Profile::ALL
-        .into_iter()
-        .filter(|one| *one != config.profile);
-    let mut found = open(config.profile);
-    for profile in others {
-        if !matches!(found, Err(ZoneError::OtherShape)) {
-            break;
-        }
-        found = open(profile);
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::{SocketAddr, UdpSocket};
     use std::sync::Mutex;
     use std::time::Duration;
 
+    use iot_dns_zone::Profile;
     use iot_identity::ZoneName;
     use tempfile::TempDir;
 

@@ -122,7 +122,7 @@ impl Core {
                         if let Some(meanwhile) = meanwhile {
                             meanwhile.close().await;
                         }
-                        return Err(error);
+                        return Err(error.of_build());
                     }
                 }
             }

@@ -1,10 +1,11 @@
 //! The zone as it was published last, opened without the database: to be signed again, or where it
-//! cannot be written, as it is.
+//! cannot be written, as it is. It keeps the profile that it was made with, whatever is configured now.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use iot_dns_zone::{
-    Ceiling, Opening, Start, ZoneConfig, ZoneError, ZoneKeys, ZoneReader, ZoneWriter,
+    Ceiling, Opening, Profile, PublicKeys, Start, ZoneConfig, ZoneError, ZoneKeys, ZoneReader,
+    ZoneWriter,
 };
 
 use super::StartError;
@@ -53,8 +54,7 @@ impl Place {
                 Err(obstacle) => Some(obstacle),
             }
         };
-        let opened = ZoneReader::of_last_version(&self.path, &self.config, keys);
-        Ok(match opened {
+        Ok(match last_version(&self.path, &self.config, &keys) {
             Ok(reader) => reader.map(|reader| Published::AsItIs { reader, obstacle }),
             Err(error) => {
                 tracing::error!(%error, "nor can the zone be answered as it is");
@@ -64,30 +64,63 @@ impl Place {
     }
 
     /// The zone by its own record alone, for signing; `None` when there is none, or one that would
-    /// have to be built.
+    /// have to be built whatever its profile is.
     pub(super) fn writer(&self) -> Result<Option<Box<ZoneWriter>>, ZoneError> {
         let Some(last) = ZoneWriter::last_commit(&self.path)? else {
             return Ok(None);
         };
-        let Ok(keys) = ZoneKeys::load(&self.path) else {
+        let Ok(mut keys) = ZoneKeys::load(&self.path) else {
             return Ok(None);
         };
         let now = unix_now();
-        let start = Start {
-            database_id: last.database_id,
-            fencing_token: last.fencing_token,
-            applied: last.applied,
-            serial_above: last.serial,
-            ceiling: Ceiling::for_start(self.config.profile, last.serial, now),
-            released_until: last.released_until,
-            lost_until: last.lost_until,
-        };
-        let open = || ZoneWriter::open(&self.path, &self.config, keys, start, now);
-        Ok(match tokio::task::block_in_place(open)? {
-            Opening::Ready(writer) => Some(writer),
-            Opening::Build { .. } => None,
-        })
+        for config in of_each_profile(&self.config) {
+            let start = Start {
+                database_id: last.database_id,
+                fencing_token: last.fencing_token,
+                applied: last.applied,
+                serial_above: last.serial,
+                ceiling: Ceiling::for_start(config.profile, last.serial, now),
+                released_until: last.released_until,
+                lost_until: last.lost_until,
+            };
+            let open = || ZoneWriter::open(&self.path, &config, keys, start, now);
+            keys = match tokio::task::block_in_place(open)? {
+                Opening::Ready(writer) => return Ok(Some(writer)),
+                Opening::Build { keys, .. } => *keys,
+            };
+        }
+        Ok(None)
     }
+}
+
+/// The zone as it was published last, to be answered as it is, whatever its profile was; `None` when
+/// there is none.
+pub(super) fn last_version(
+    path: &Path,
+    config: &ZoneConfig,
+    keys: &PublicKeys,
+) -> Result<Option<ZoneReader>, ZoneError> {
+    for config in of_each_profile(config) {
+        match ZoneReader::of_last_version(path, &config, keys.clone()) {
+            Err(ZoneError::OtherShape) => {}
+            found => return found,
+        }
+    }
+    Err(ZoneError::OtherShape)
+}
+
+/// What is configured, and the same with each of the other profiles.
+fn of_each_profile(config: &ZoneConfig) -> impl Iterator<Item = ZoneConfig> {
+    let others = Profile::ALL
+        .into_iter()
+        .filter(|profile| *profile != config.profile);
+    [config.profile]
+        .into_iter()
+        .chain(others)
+        .map(|profile| ZoneConfig {
+            profile,
+            ..config.clone()
+        })
 }
 
 impl Published {
