@@ -6,11 +6,11 @@ mod harness;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::FileExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use credentials::{eid, line, load};
-use harness::{Registry, Serving, succeed};
+use harness::{Registry, Serving, program, succeed};
 use iot_dns_zone::{Profile, ZoneWriter};
 
 /// What is said when a start would succeed.
@@ -191,6 +191,28 @@ fn a_database_that_hangs_at_the_start_leaves_the_zone_answered_within_seconds() 
     // Nobody waits for what hangs.
     let serving = serving.stop().serve();
     succeed(&serving.run(&["zone", "check"]));
+}
+
+#[test]
+fn a_start_that_takes_its_time_ends_when_it_is_told_to() {
+    let registry = Registry::init(Profile::Standard);
+    let text: String = (0..40).map(|number| line(number, "")).collect();
+    succeed(&load(&registry, &text));
+    // The database is waited for.
+    let database = registry.dir.join("registry.db");
+    std::fs::remove_file(&database).unwrap();
+    let made = Command::new("mkfifo").arg(&database).status().unwrap();
+    assert!(made.success());
+    let mut command = program();
+    command.arg("--dir").arg(&registry.dir).arg("serve");
+    let child = command.stdout(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    let pid = child.id().to_string();
+    let told = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+    assert!(told.success());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(!said.contains("answering only"), "{said}");
 }
 
 #[test]

@@ -18,16 +18,19 @@ pub(super) async fn run(directory: &Directory, arguments: &ServeArguments) -> an
     if !directory.is_initialised() && !arguments.no_init {
         initialise::run_with_defaults(directory)?;
     }
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (mut terminate, mut interrupt) = told_to_end()?;
+    let (early_terminate, early_interrupt) = told_to_end()?;
+    let starting = tokio::spawn(end_early(early_terminate, early_interrupt));
     let running = match Running::start(directory).await {
         Ok(running) => running,
         Err(reason) if reason.leaves_the_zone() => {
             let answering = AnsweringOnly::start(directory, reason).await?;
+            starting.abort();
             return answer_only(answering, terminate, interrupt).await;
         }
         Err(error) => return Err(error.into()),
     };
+    starting.abort();
     let listen = &running.listen;
     println!(
         "zone {} serial {}",
@@ -46,6 +49,22 @@ pub(super) async fn run(directory: &Directory, arguments: &ServeArguments) -> an
     tracing::info!("stopping");
     running.stop().await;
     Ok(())
+}
+
+fn told_to_end() -> std::io::Result<(Signal, Signal)> {
+    let terminate = signal(SignalKind::terminate())?;
+    Ok((terminate, signal(SignalKind::interrupt())?))
+}
+
+/// Ends the process at once when it is told to during a start, which may build the zone for minutes:
+/// nothing is lost by ending in the middle.
+async fn end_early(mut terminate: Signal, mut interrupt: Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("ending before the start is done");
+    std::process::exit(0);
 }
 
 async fn answer_only(
