@@ -1,9 +1,11 @@
 //! The zone itself, for the registry's operators.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
 use iot_dns_zone::{CheckError, Piece, Snapshot};
+use iot_epp_api::client::RESPONSE_OCTETS_MAX;
 use iot_epp_api::{Problem, Reply, ResultCode, ZoneReport};
 
 use super::{Service, store_problem};
@@ -18,18 +20,19 @@ const SAME_ROW_ATTEMPTS: u32 = 20;
 const SAME_ROW_PATIENCE: Duration = Duration::from_millis(250);
 
 impl Service {
-    /// The whole zone in presentation form.
+    /// The whole zone in presentation form, as long as it is no more than a client of ours takes.
     pub(super) fn zone_dump(&self) -> Result<Reply, Problem> {
         let snapshot = self.publisher().reader().snapshot();
-        let mut text = Vec::new();
+        let mut text = Bounded::of(RESPONSE_OCTETS_MAX);
         let dumped = tokio::task::block_in_place(|| iot_dns_zone::dump(&snapshot, &mut text));
-        match (dumped, String::from_utf8(text)) {
-            (Ok(()), Ok(text)) => Ok(Reply::ZoneText(text)),
-            _ => Err(Problem::new(
-                ResultCode::CommandFailed,
-                "the zone could not be written out",
-            )),
-        }
+        let reason = match dumped.map(|()| String::from_utf8(text.octets)) {
+            Ok(Ok(text)) => return Ok(Reply::ZoneText(text)),
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                "the zone is too large to be sent; 'iot-registry zone dump' beside the registry writes it to a file"
+            }
+            Ok(Err(_)) | Err(_) => "the zone could not be written out",
+        };
+        Err(Problem::new(ResultCode::CommandFailed, reason))
     }
 
     /// Verifies every signature of the zone and compares it with the database.
@@ -56,6 +59,35 @@ impl Service {
             "the zone is changing too fast to be compared with the database; try again",
         )
         .retry_after(5))
+    }
+}
+
+/// Octets in memory, of which there may only be so many.
+struct Bounded {
+    octets: Vec<u8>,
+    octets_max: usize,
+}
+
+impl Bounded {
+    fn of(octets_max: usize) -> Self {
+        Self {
+            octets: Vec::new(),
+            octets_max,
+        }
+    }
+}
+
+impl Write for Bounded {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        if octets.len() > self.octets_max.saturating_sub(self.octets.len()) {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.octets.extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -90,4 +122,18 @@ pub(crate) fn held_against(
         signatures_verified,
         findings: findings.iter().map(ToString::to_string).collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_bounded_takes_so_many_octets_and_no_more() {
+        let mut text = Bounded::of(5);
+        write!(text, "{}{}", "abc", "de").unwrap();
+        let error = text.write_all(b"f").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(text.octets, b"abcde");
+    }
 }
