@@ -94,6 +94,8 @@ pub(in crate::store) struct Pace {
     /// Length of the log when the last checkpoint began.
     begun_octets: u64,
     begun_at: Instant,
+    /// The segment that the last commit is in; none before the first one.
+    turned_to: Option<u64>,
     /// The segment for which a successor was asked.
     prepared_after: Option<u64>,
     spare: SparePages,
@@ -105,6 +107,7 @@ impl Pace {
             noticed: checkpoint,
             begun_octets: 0,
             begun_at: Instant::now(),
+            turned_to: None,
             prepared_after: None,
             spare: SparePages::default(),
         }
@@ -188,13 +191,19 @@ impl Store {
     }
 
     /// Has the next segment ready in time. When the history has its full length, the last turn has
-    /// made its oldest segment one too many: that is the next one, and nothing has to be zeroed.
+    /// made its oldest segment one too many: that goes at once, or when the checkpoint needs it no
+    /// more, and is the next one, so that nothing has to be zeroed.
     fn prepare_segment(&mut self, needed: Position) -> io::Result<()> {
         let segment = self.redo.position().segment;
-        if self.redo.is_half_full() && self.pace.prepared_after != Some(segment) {
-            self.pace.prepared_after = Some(segment);
+        let before = self.pace.turned_to.replace(segment);
+        let has_turned = before.is_some_and(|before| before != segment);
+        let prepares = self.redo.is_half_full() && self.pace.prepared_after != Some(segment);
+        if has_turned || prepares {
             let now = self.version().record.last_signed_at;
             self.redo.retire(needed, now)?;
+        }
+        if prepares {
+            self.pace.prepared_after = Some(segment);
             self.checkpointer
                 .prepare_segment(self.redo.limits().segment_octets);
         }
@@ -271,6 +280,7 @@ mod tests {
             // Small enough that no segment ends before its half.
             trial.commit(4).unwrap();
             let store = trial.store();
+            assert!(store.redo.octets() <= store.redo.limits().history_octets);
             let segment = store.redo.position().segment;
             if store.redo.is_half_full() && segment != looked_at {
                 looked_at = segment;
