@@ -82,7 +82,11 @@ pub fn run_from(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::Error::new(error)),
     };
-    match runtime.block_on(dispatch(arguments)) {
+    let outcome = runtime.block_on(dispatch(arguments));
+    // What still reads (the zone into memory, the zone's check for somebody who went away) is not
+    // waited for: nothing depends on its end.
+    runtime.shutdown_background();
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
