@@ -62,6 +62,27 @@ pub(crate) fn floors() -> anyhow::Result<[Figure; 2]> {
 
 /// Mean CPU time of a signature and nothing else.
 pub(crate) fn bare_signature_secs(count: u32) -> anyhow::Result<f64> {
+    let before = own_cpu_secs();
+    sign(count)?;
+    Ok((own_cpu_secs() - before) / f64::from(count))
+}
+
+/// The same while every core signs `count` times: cores that share something take longer then.
+pub(crate) fn bare_signature_secs_on_all_cores(count: u32) -> anyhow::Result<f64> {
+    let threads = std::thread::available_parallelism()?.get();
+    let before = own_cpu_secs();
+    let signing: Vec<_> = (0..threads)
+        .map(|_| std::thread::spawn(move || sign(count)))
+        .collect();
+    for thread in signing {
+        thread
+            .join()
+            .map_err(|_| anyhow!("signing ended early"))??;
+    }
+    Ok((own_cpu_secs() - before) / (f64::from(count) * threads as f64))
+}
+
+fn sign(count: u32) -> anyhow::Result<()> {
     let random = SystemRandom::new();
     let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
     let failed = |_| anyhow!("signing failed");
@@ -69,12 +90,11 @@ pub(crate) fn bare_signature_secs(count: u32) -> anyhow::Result<f64> {
     let key = EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref(), &random)?;
     // As long as the signed octets of a CERT RRset.
     let mut message = [0x5a; 180];
-    let before = own_cpu_secs();
     for number in 0..count {
         message[..4].copy_from_slice(&number.to_be_bytes());
         std::hint::black_box(key.sign(&random, &message).map_err(failed)?);
     }
-    Ok((own_cpu_secs() - before) / f64::from(count))
+    Ok(())
 }
 
 /// Octets that the disk under a directory has taken, from everybody. What the kernel counts for a
