@@ -41,6 +41,7 @@ pub mod account;
 pub mod client;
 pub mod command;
 pub mod device;
+pub mod epp;
 pub mod json;
 pub mod problem;
 pub mod response;

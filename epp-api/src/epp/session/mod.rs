@@ -1,0 +1,404 @@
+//! One session of a client (RFC 5730 §2, RFC 5734 §2), without I/O: octets and time in, actions out.
+//!
+//! ```text
+//! Connected ──login, certificate and password of one account──▶ LoggedIn ──logout──▶ Closed
+//!     │ hello: greeting; other commands: 2002                       │ login: 2002
+//!     └─ third wrong login: 2501 ───────────────────────────────────┴─ limits: 2500, 2502 ──▶ Closed
+//! ```
+//!
+//! One command at a time: while the driver carries one out, what arrives waits in the decoder, and the
+//! driver stops reading when [`Session::wants_octets`] says so.
+
+mod action;
+mod limits;
+
+use std::mem;
+use std::time::Instant;
+
+pub use action::{Action, LoginCheck, LoginVerdict, Moment, SessionCommand};
+pub use limits::SessionLimits;
+
+use crate::account::AccountName;
+use crate::epp::frame::{EppCommand, Frame};
+use crate::epp::framing::{FrameDecoder, FramingError, encode_frame};
+use crate::epp::greeting::Greeting;
+use crate::epp::login::Login;
+use crate::epp::response::Answer;
+use crate::epp::secret::weakness;
+use crate::epp::security_event::SecurityEvent;
+use crate::epp::services::Services;
+use crate::epp::transaction_id::ServerTransactionId;
+use crate::result_code::ResultCode;
+use crate::transaction::ClientTransactionId;
+
+/// A session, from the end of the TLS handshake to the end of the connection.
+pub struct Session {
+    /// Whose certificate the client showed.
+    account: AccountName,
+    greeting: Greeting,
+    limits: SessionLimits,
+    decoder: FrameDecoder,
+    phase: Phase,
+    /// The command that the driver has.
+    waiting: Option<Waiting>,
+    failed_logins: u32,
+    frames: u32,
+    login_deadline: Instant,
+    /// When the session was last idle: its begin, or its last answer.
+    idle_since: Instant,
+    /// When the frame began that is still arriving.
+    frame_since: Option<Instant>,
+}
+
+enum Phase {
+    /// The greeting is to be sent.
+    New,
+    Connected,
+    LoggedIn(Services),
+    Closed,
+}
+
+struct Waiting {
+    /// Those of a login that is being looked into.
+    login: Option<Services>,
+    client_transaction_id: Option<ClientTransactionId>,
+}
+
+impl Session {
+    /// A session of a client whose certificate belongs to this account.
+    pub fn new(
+        account: AccountName,
+        greeting: Greeting,
+        limits: SessionLimits,
+        now: Instant,
+    ) -> Self {
+        Self {
+            login_deadline: now + limits.login_timeout,
+            account,
+            greeting,
+            limits,
+            decoder: FrameDecoder::new(),
+            phase: Phase::New,
+            waiting: None,
+            failed_logins: 0,
+            frames: 0,
+            idle_since: now,
+            frame_since: None,
+        }
+    }
+
+    /// Whose session it is.
+    pub fn account(&self) -> &AccountName {
+        &self.account
+    }
+
+    /// Whether a login was accepted and the session not ended.
+    pub fn is_logged_in(&self) -> bool {
+        matches!(self.phase, Phase::LoggedIn(_))
+    }
+
+    /// Whether nothing more will come of it.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed)
+    }
+
+    /// Whether the driver should read from the connection.
+    pub fn wants_octets(&self) -> bool {
+        !self.is_closed() && !self.decoder.is_full()
+    }
+
+    /// Octets have arrived. After the end they are dropped.
+    pub fn receive(&mut self, octets: &[u8], now: Instant) {
+        if self.is_closed() || octets.is_empty() {
+            return;
+        }
+        self.decoder.push(octets);
+        self.frame_since.get_or_insert(now);
+    }
+
+    /// When [`next_action`](Self::next_action) has to be called although nothing arrived. None while
+    /// the driver has a command, whose time is the driver's.
+    pub fn deadline(&self) -> Option<Instant> {
+        if self.is_closed() || self.waiting.is_some() {
+            return None;
+        }
+        let own = match self.frame_since {
+            Some(since) => since + self.limits.frame_timeout,
+            None => self.idle_since + self.limits.idle_timeout,
+        };
+        match self.phase {
+            Phase::LoggedIn(_) => Some(own),
+            _ => Some(own.min(self.login_deadline)),
+        }
+    }
+
+    /// The next thing to do; to be asked again until there is none.
+    pub fn next_action(&mut self, moment: &Moment) -> Option<Action> {
+        if self.is_closed() || self.waiting.is_some() {
+            return None;
+        }
+        if matches!(self.phase, Phase::New) {
+            self.phase = Phase::Connected;
+            return Some(self.greet(moment));
+        }
+        match self.decoder.next_document() {
+            Ok(Some(document)) => {
+                self.frame_since = self.decoder.has_begun().then_some(moment.now);
+                Some(self.handle(&document, moment))
+            }
+            Ok(None) => self.time_out(moment),
+            Err(error) => Some(self.unframed(error, moment)),
+        }
+    }
+
+    /// The driver found out about a login. None when no login was being looked into.
+    pub fn login_checked(
+        &mut self,
+        verdict: LoginVerdict,
+        security_events: Vec<SecurityEvent>,
+        moment: &Moment,
+    ) -> Option<Action> {
+        let mut waiting = self.waiting.take_if(|waiting| waiting.login.is_some())?;
+        let services = waiting.login.take()?;
+        let mut answer = match verdict {
+            LoginVerdict::Accepted => {
+                self.phase = Phase::LoggedIn(services.clone());
+                Answer::new(ResultCode::Completed)
+            }
+            LoginVerdict::Wrong => self.wrong_login(),
+            LoginVerdict::NewPasswordRefused { reason } => new_password_refused(reason),
+            LoginVerdict::TooManySessions => Answer::new(ResultCode::SessionLimitClosing),
+            LoginVerdict::Unavailable => Answer::new(ResultCode::CommandFailed),
+        };
+        answer.security_events.extend(security_events);
+        let id = waiting.client_transaction_id;
+        let name = &moment.server_transaction_id;
+        Some(self.send(&answer, &services, id.as_ref(), name, moment.now))
+    }
+
+    /// The driver carried a command out. None when it had none.
+    pub fn answered(
+        &mut self,
+        answer: &Answer,
+        server_transaction_id: &ServerTransactionId,
+        now: Instant,
+    ) -> Option<Action> {
+        let waiting = self.waiting.take_if(|waiting| waiting.login.is_none())?;
+        let id = waiting.client_transaction_id;
+        let services = self.services();
+        Some(self.send(answer, &services, id.as_ref(), server_transaction_id, now))
+    }
+
+    fn services(&self) -> Services {
+        match &self.phase {
+            Phase::LoggedIn(services) => services.clone(),
+            _ => Services::none(),
+        }
+    }
+
+    fn handle(&mut self, document: &[u8], moment: &Moment) -> Action {
+        if self.frames == self.limits.frames_max {
+            return self.answer(&Answer::new(ResultCode::SessionLimitClosing), None, moment);
+        }
+        self.frames += 1;
+        match Frame::read(document) {
+            Ok(Frame::Hello) => self.greet(moment),
+            Ok(Frame::Command {
+                command,
+                client_transaction_id,
+            }) => self.command(*command, client_transaction_id, moment),
+            Err(unread) => {
+                let answer = Answer::refused(unread.error.code(), unread.error.to_string());
+                self.answer(&answer, unread.client_transaction_id.as_ref(), moment)
+            }
+        }
+    }
+
+    fn command(
+        &mut self,
+        command: EppCommand,
+        id: Option<ClientTransactionId>,
+        moment: &Moment,
+    ) -> Action {
+        let refusal = match (command, self.is_logged_in()) {
+            (EppCommand::Login(login), false) => match self.login(login, id.clone()) {
+                Ok(check) => return Action::CheckLogin(check),
+                Err((answer, services)) => {
+                    let name = &moment.server_transaction_id;
+                    return self.send(&answer, &services, id.as_ref(), name, moment.now);
+                }
+            },
+            (EppCommand::Poll(poll), true) => {
+                return self.carry_out(SessionCommand::Poll(poll), id);
+            }
+            (EppCommand::Device(command), true) => {
+                return self.carry_out(SessionCommand::Device(command), id);
+            }
+            (EppCommand::Logout, true) => Answer::new(ResultCode::CompletedEndingSession),
+            (EppCommand::Login(_), true) => {
+                Answer::refused(ResultCode::UseError, "this session is logged in already")
+            }
+            (_, false) => Answer::refused(ResultCode::UseError, "log in before any other command"),
+        };
+        self.answer(&refusal, id.as_ref(), moment)
+    }
+
+    fn carry_out(
+        &mut self,
+        command: SessionCommand,
+        client_transaction_id: Option<ClientTransactionId>,
+    ) -> Action {
+        self.waiting = Some(Waiting {
+            login: None,
+            client_transaction_id: client_transaction_id.clone(),
+        });
+        Action::CarryOut {
+            command,
+            client_transaction_id,
+        }
+    }
+
+    /// A login that is worth looking into; or the answer, with what the client would handle of it.
+    fn login(
+        &mut self,
+        login: Login,
+        client_transaction_id: Option<ClientTransactionId>,
+    ) -> Result<LoginCheck, (Answer, Services)> {
+        let services = Services::of(&login);
+        let services =
+            services.map_err(|(code, reason)| (Answer::refused(code, reason), Services::none()))?;
+        // The certificate says who it is; a password for somebody else is not even looked at.
+        if login.client_id != self.account.as_str() {
+            return Err((self.wrong_login(), services));
+        }
+        let weak = login.new_password.as_ref();
+        let weak = weak.and_then(|new| weakness(new, &login.password, &login.client_id));
+        if let Some(reason) = weak {
+            return Err((new_password_refused(reason), services));
+        }
+        self.waiting = Some(Waiting {
+            login: Some(services),
+            client_transaction_id,
+        });
+        Ok(LoginCheck {
+            account: self.account.clone(),
+            password: login.password,
+            new_password: login.new_password,
+            user_agent: login.user_agent,
+        })
+    }
+
+    fn wrong_login(&mut self) -> Answer {
+        self.failed_logins += 1;
+        Answer::new(if self.failed_logins >= self.limits.failed_logins_max {
+            ResultCode::AuthenticationErrorClosing
+        } else {
+            ResultCode::AuthenticationError
+        })
+    }
+
+    fn time_out(&mut self, moment: &Moment) -> Option<Action> {
+        if self.deadline().is_none_or(|deadline| moment.now < deadline) {
+            return None;
+        }
+        let reason = if self.frame_since.is_some() {
+            "the rest of the frame did not arrive in time"
+        } else if self.is_logged_in() {
+            "nothing was asked for too long"
+        } else {
+            "no login came in time"
+        };
+        let answer = Answer::refused(ResultCode::CommandFailedClosing, reason);
+        Some(self.answer(&answer, None, moment))
+    }
+
+    /// Where the next frame begins is unknown: the end, after saying why.
+    fn unframed(&mut self, error: FramingError, moment: &Moment) -> Action {
+        let code = match error {
+            FramingError::Empty { .. } => ResultCode::SyntaxError,
+            FramingError::TooLong { .. } => ResultCode::CommandFailedClosing,
+        };
+        let answer = Answer::refused(code, error.to_string());
+        let action = self.answer(&answer, None, moment);
+        self.close();
+        match action {
+            Action::Send { octets, .. } => Action::Send {
+                octets,
+                close: true,
+            },
+            other => other,
+        }
+    }
+
+    fn greet(&mut self, moment: &Moment) -> Action {
+        self.idle_since = moment.now;
+        let octets = encode_frame(&self.greeting.write(moment.date));
+        Action::Send {
+            octets,
+            close: false,
+        }
+    }
+
+    /// An answer of the session itself.
+    fn answer(
+        &mut self,
+        answer: &Answer,
+        id: Option<&ClientTransactionId>,
+        moment: &Moment,
+    ) -> Action {
+        let services = self.services();
+        self.send(
+            answer,
+            &services,
+            id,
+            &moment.server_transaction_id,
+            moment.now,
+        )
+    }
+
+    fn send(
+        &mut self,
+        answer: &Answer,
+        services: &Services,
+        id: Option<&ClientTransactionId>,
+        name: &ServerTransactionId,
+        now: Instant,
+    ) -> Action {
+        let octets = encode_frame(&answer.write(services, id, name));
+        let close = ends_session(answer.code);
+        self.idle_since = now;
+        // The time of a frame that came meanwhile begins when it could have been read.
+        if let Some(since) = &mut self.frame_since {
+            *since = now;
+        }
+        if close {
+            self.close();
+        }
+        Action::Send { octets, close }
+    }
+
+    fn close(&mut self) {
+        self.phase = Phase::Closed;
+        // What is left of it may hold secrets.
+        drop(mem::take(&mut self.decoder));
+    }
+}
+
+/// Codes that say themselves that the connection ends (RFC 5730 §3).
+fn ends_session(code: ResultCode) -> bool {
+    matches!(
+        code,
+        ResultCode::CompletedEndingSession
+            | ResultCode::CommandFailedClosing
+            | ResultCode::AuthenticationErrorClosing
+            | ResultCode::SessionLimitClosing
+    )
+}
+
+fn new_password_refused(reason: impl Into<String>) -> Answer {
+    let reason = reason.into();
+    let mut answer = Answer::refused(ResultCode::ParameterPolicy, reason.clone());
+    let event = SecurityEvent::new_password_refused(reason);
+    answer.security_events.push(event);
+    answer
+}

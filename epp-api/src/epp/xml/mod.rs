@@ -1,0 +1,24 @@
+//! XML as EPP uses it (XML 1.0, Namespaces in XML 1.0): read by pulling, written with its closing
+//! tags and escapes by construction.
+//!
+//! Limits: UTF-8 only; [`ELEMENTS_MAX`] elements, [`ATTRIBUTES_MAX`] attributes an element (namespace
+//! declarations among them), [`DEPTH_MAX`] levels. They are counted by `scan` before the parser sees
+//! the document. There are no document types, no entities but the five of XML, no processing
+//! instructions, no CDATA; comments stand between elements only, never in a value.
+
+mod reader;
+mod scan;
+mod value;
+mod writer;
+
+pub(crate) use reader::XmlReader;
+pub(crate) use scan::is_xml_character;
+pub(crate) use value::Value;
+pub(crate) use writer::{XmlWriter, instant};
+
+/// Most elements of a document: four times the ids of the largest check.
+pub const ELEMENTS_MAX: usize = 4096;
+/// Most attributes of one element; ours have two at most, and clients add declarations.
+pub const ATTRIBUTES_MAX: usize = 64;
+/// Deepest nesting; ours is seven.
+pub const DEPTH_MAX: usize = 32;
