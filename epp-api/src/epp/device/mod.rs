@@ -17,8 +17,8 @@ mod update;
 use iot_identity::{DeviceId, Slot};
 
 use crate::account::AccountName;
-use crate::epp::namespace::{device, epp};
-use crate::epp::read_error::ReadError;
+use crate::epp::namespace::{DEVICE, EPP, device, epp};
+use crate::epp::read_error::{ReadError, excerpt};
 use crate::epp::xml::{Value, XmlReader, XmlWriter};
 
 pub use authorization::AuthInfoChange;
@@ -155,14 +155,19 @@ impl Verb {
 /// The object's part has the command's name in the object's namespace. Another namespace is another
 /// object, unless it is EPP's own, which is none.
 fn enter_object(verb: Verb, reader: &mut XmlReader<'_>) -> Result<(), ReadError> {
-    use crate::epp::namespace::{DEVICE, EPP};
-    let is_other_object = reader
-        .peek()?
-        .is_some_and(|(namespace, _)| namespace != DEVICE && namespace != EPP);
-    if is_other_object {
-        return Err(ReadError::UnimplementedObject);
+    let part = device(verb.as_str());
+    if reader.try_enter(part)? {
+        return Ok(());
     }
-    reader.enter(device(verb.as_str()))
+    Err(match reader.peek()? {
+        None => ReadError::MissingElement {
+            element: part.local,
+        },
+        Some((DEVICE | EPP, local)) => ReadError::UnexpectedElement {
+            element: excerpt(local),
+        },
+        Some(_) => ReadError::UnimplementedObject,
+    })
 }
 
 fn read_id(reader: &mut XmlReader<'_>) -> Result<DeviceId, ReadError> {
