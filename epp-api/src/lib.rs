@@ -1,5 +1,5 @@
-//! How accounts ask the device registry: one command model, the JSON door in front of it, and a
-//! client for that door.
+//! How accounts ask the device registry: one command model, the JSON door in front of it with a
+//! client, and the codec and session of the EPP door.
 //!
 //! The crate knows neither database nor zone: what stands behind the door is a
 //! [`Registry`](server::Registry). It decides nothing about accounts and devices; it makes sure that
@@ -13,7 +13,8 @@
 //!    parts. Numbers and meanings are those of EPP (RFC 5730 §3).
 //! 3. [`json`]: HTTP messages in the shape of RPP ↔ this model, without I/O.
 //! 4. [`client`]: the other side of the same codec, without I/O and without the feature `server`.
-//! 5. [`server`] (feature `server`, default): sockets, TLS and limits around the codec.
+//! 5. [`epp`]: EPP documents, frames and sessions, without I/O; not yet mapped to the model.
+//! 6. [`server`] (feature `server`, default): sockets, TLS and limits around the codec.
 //!
 //! A request made by a client is the request that the door reads:
 //!

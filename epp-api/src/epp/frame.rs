@@ -116,7 +116,7 @@ fn read_frame(reader: &mut XmlReader<'_>) -> Result<Frame, ReadError> {
         let (command, client_transaction_id) = read_command(reader)?;
         reader.leave()?;
         Frame::Command {
-            command: Box::new(command),
+            command,
             client_transaction_id,
         }
     } else if reader.try_enter(epp("extension"))? {
@@ -133,12 +133,12 @@ fn read_frame(reader: &mut XmlReader<'_>) -> Result<Frame, ReadError> {
 /// A command, which needs its extension to be complete.
 enum Unextended {
     Login(Box<ShortLogin>),
-    Complete(EppCommand),
+    Complete(Box<EppCommand>),
 }
 
 fn read_command(
     reader: &mut XmlReader<'_>,
-) -> Result<(EppCommand, Option<ClientTransactionId>), ReadError> {
+) -> Result<(Box<EppCommand>, Option<ClientTransactionId>), ReadError> {
     let command = read_verb(reader)?;
     let mut security = None;
     if reader.try_enter(epp("extension"))? {
@@ -159,7 +159,8 @@ fn read_command(
     let command = match command {
         Unextended::Complete(command) => command,
         Unextended::Login(login) => {
-            EppCommand::Login(login.complete(security.unwrap_or_default())?)
+            let login = login.complete(security.unwrap_or_default())?;
+            Box::new(EppCommand::Login(login))
         }
     };
     Ok((command, client_transaction_id))
@@ -178,7 +179,8 @@ fn read_verb(reader: &mut XmlReader<'_>) -> Result<Unextended, ReadError> {
         for verb in Verb::ALL {
             if reader.try_enter(epp(verb.as_str()))? {
                 let command = DeviceCommand::read(verb, reader)?;
-                return Ok(Unextended::Complete(EppCommand::Device(command)));
+                let command = Box::new(EppCommand::Device(command));
+                return Ok(Unextended::Complete(command));
             }
         }
         return Err(match reader.peek()? {
@@ -190,7 +192,7 @@ fn read_verb(reader: &mut XmlReader<'_>) -> Result<Unextended, ReadError> {
             },
         });
     };
-    Ok(Unextended::Complete(command))
+    Ok(Unextended::Complete(Box::new(command)))
 }
 
 /// Looks for the identifier alone, so that a refusal can carry it.

@@ -107,10 +107,20 @@ fn declarations_within_the_caps_are_bounded_work() {
     let declarations: String = (0..ATTRIBUTES_MAX)
         .map(|n| format!(" xmlns:a{n}='b'"))
         .collect();
-    let nested = format!("<a{declarations}>").repeat(DEPTH_MAX);
-    let document = format!("{nested}{}", "</a>".repeat(DEPTH_MAX));
-    let document = &document.as_bytes()[..document.len().min(FRAME_OCTETS_MAX)];
-    refused(document);
+    for depth in 3..=DEPTH_MAX {
+        let nested = format!("<a{declarations}>").repeat(depth);
+        let document = format!("{nested}{}", "</a>".repeat(depth));
+        refused(document.as_bytes());
+    }
+    let device = "xmlns:device=\"tag:iotregistry.example,2026:epp:device-1.0\"";
+    let many = altered("device-info", device, &format!("{device}{declarations}"));
+    assert!(matches!(
+        refused(many.as_bytes()),
+        ReadError::TooManyAttributes
+    ));
+    let many = many.replacen(" xmlns:a0='b'", "", 1);
+    let many = many.replacen("<command>", &format!("<command{declarations}>"), 1);
+    assert_eq!(refused(many.as_bytes()), ReadError::Namespace);
     let siblings = format!("<a{declarations}/>").repeat(60);
     let document = format!("{EPP}<command><logout/>{siblings}</command></epp>");
     assert!(document.len() < FRAME_OCTETS_MAX);

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)] // a failed step is a failed test
 
 mod documents;
+mod driven;
+mod ends;
 mod hostile;
 mod samples;
 mod schemas;

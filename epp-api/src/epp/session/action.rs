@@ -64,7 +64,7 @@ pub enum SessionCommand {
     /// Read the queue of messages.
     Poll(Poll),
     /// Something about devices.
-    Device(DeviceCommand),
+    Device(Box<DeviceCommand>),
 }
 
 /// What became of a login.

@@ -11,6 +11,7 @@
 
 mod action;
 mod limits;
+mod login;
 
 use std::mem;
 use std::time::Instant;
@@ -22,10 +23,7 @@ use crate::account::AccountName;
 use crate::epp::frame::{EppCommand, Frame};
 use crate::epp::framing::{FrameDecoder, FramingError, encode_frame};
 use crate::epp::greeting::Greeting;
-use crate::epp::login::Login;
 use crate::epp::response::Answer;
-use crate::epp::secret::weakness;
-use crate::epp::security_event::SecurityEvent;
 use crate::epp::services::Services;
 use crate::epp::transaction_id::ServerTransactionId;
 use crate::result_code::ResultCode;
@@ -151,31 +149,6 @@ impl Session {
         }
     }
 
-    /// The driver found out about a login. None when no login was being looked into.
-    pub fn login_checked(
-        &mut self,
-        verdict: LoginVerdict,
-        security_events: Vec<SecurityEvent>,
-        moment: &Moment,
-    ) -> Option<Action> {
-        let mut waiting = self.waiting.take_if(|waiting| waiting.login.is_some())?;
-        let services = waiting.login.take()?;
-        let mut answer = match verdict {
-            LoginVerdict::Accepted => {
-                self.phase = Phase::LoggedIn(services.clone());
-                Answer::new(ResultCode::Completed)
-            }
-            LoginVerdict::Wrong => self.wrong_login(),
-            LoginVerdict::NewPasswordRefused { reason } => new_password_refused(reason),
-            LoginVerdict::TooManySessions => Answer::new(ResultCode::SessionLimitClosing),
-            LoginVerdict::Unavailable => Answer::new(ResultCode::CommandFailed),
-        };
-        answer.security_events.extend(security_events);
-        let id = waiting.client_transaction_id;
-        let name = &moment.server_transaction_id;
-        Some(self.send(&answer, &services, id.as_ref(), name, moment.now))
-    }
-
     /// The driver carried a command out. None when it had none.
     pub fn answered(
         &mut self,
@@ -221,18 +194,12 @@ impl Session {
         moment: &Moment,
     ) -> Action {
         let refusal = match (command, self.is_logged_in()) {
-            (EppCommand::Login(login), false) => match self.login(login, id.clone()) {
-                Ok(check) => return Action::CheckLogin(check),
-                Err((answer, services)) => {
-                    let name = &moment.server_transaction_id;
-                    return self.send(&answer, &services, id.as_ref(), name, moment.now);
-                }
-            },
+            (EppCommand::Login(login), false) => return self.login(login, id, moment),
             (EppCommand::Poll(poll), true) => {
                 return self.carry_out(SessionCommand::Poll(poll), id);
             }
             (EppCommand::Device(command), true) => {
-                return self.carry_out(SessionCommand::Device(command), id);
+                return self.carry_out(SessionCommand::Device(Box::new(command)), id);
             }
             (EppCommand::Logout, true) => Answer::new(ResultCode::CompletedEndingSession),
             (EppCommand::Login(_), true) => {
@@ -256,45 +223,6 @@ impl Session {
             command,
             client_transaction_id,
         }
-    }
-
-    /// A login that is worth looking into; or the answer, with what the client would handle of it.
-    fn login(
-        &mut self,
-        login: Login,
-        client_transaction_id: Option<ClientTransactionId>,
-    ) -> Result<LoginCheck, (Answer, Services)> {
-        let services = Services::of(&login);
-        let services =
-            services.map_err(|(code, reason)| (Answer::refused(code, reason), Services::none()))?;
-        // The certificate says who it is; a password for somebody else is not even looked at.
-        if login.client_id != self.account.as_str() {
-            return Err((self.wrong_login(), services));
-        }
-        let weak = login.new_password.as_ref();
-        let weak = weak.and_then(|new| weakness(new, &login.password, &login.client_id));
-        if let Some(reason) = weak {
-            return Err((new_password_refused(reason), services));
-        }
-        self.waiting = Some(Waiting {
-            login: Some(services),
-            client_transaction_id,
-        });
-        Ok(LoginCheck {
-            account: self.account.clone(),
-            password: login.password,
-            new_password: login.new_password,
-            user_agent: login.user_agent,
-        })
-    }
-
-    fn wrong_login(&mut self) -> Answer {
-        self.failed_logins += 1;
-        Answer::new(if self.failed_logins >= self.limits.failed_logins_max {
-            ResultCode::AuthenticationErrorClosing
-        } else {
-            ResultCode::AuthenticationError
-        })
     }
 
     fn time_out(&mut self, moment: &Moment) -> Option<Action> {
@@ -393,12 +321,4 @@ fn ends_session(code: ResultCode) -> bool {
             | ResultCode::AuthenticationErrorClosing
             | ResultCode::SessionLimitClosing
     )
-}
-
-fn new_password_refused(reason: impl Into<String>) -> Answer {
-    let reason = reason.into();
-    let mut answer = Answer::refused(ResultCode::ParameterPolicy, reason.clone());
-    let event = SecurityEvent::new_password_refused(reason);
-    answer.security_events.push(event);
-    answer
 }

@@ -2,8 +2,8 @@
 //! tags and escapes by construction.
 //!
 //! Limits: UTF-8 only; [`ELEMENTS_MAX`] elements, [`ATTRIBUTES_MAX`] attributes an element (namespace
-//! declarations among them), [`DEPTH_MAX`] levels. They are counted by `scan` before the parser sees
-//! the document. There are no document types, no entities but the five of XML, no processing
+//! declarations among them), [`DEPTH_MAX`] levels, all counted by `scan` before the parser sees the
+//! document; 128 namespace declarations in force at a time, counted by the parser. There are no document types, no entities but the five of XML, no processing
 //! instructions, no CDATA; comments stand between elements only, never in a value.
 
 mod reader;

@@ -13,11 +13,14 @@ use zeroize::Zeroizing;
 
 use crate::epp::namespace::{Name, SCHEMA_INSTANCE};
 use crate::epp::read_error::{ReadError, excerpt};
+use crate::epp::xml::Value;
 use crate::epp::xml::scan::{admit, is_xml_character};
-use crate::epp::xml::{ATTRIBUTES_MAX, DEPTH_MAX, Value};
 
 /// Attributes that say where schemas are; they may stand anywhere and mean nothing here.
 const SCHEMA_HINTS: [&str; 2] = ["schemaLocation", "noNamespaceSchemaLocation"];
+
+/// Room for a value at first: every password and authInfo, whatever its characters.
+const VALUE_OCTETS_EXPECTED: usize = 512;
 
 /// A document and the place up to which it was read.
 pub(crate) struct XmlReader<'x> {
@@ -69,10 +72,6 @@ impl<'x> XmlReader<'x> {
         config.expand_empty_elements = true;
         config.check_comments = true;
         config.check_end_names = true;
-        let bindings_max = ATTRIBUTES_MAX * DEPTH_MAX;
-        parser
-            .resolver_mut()
-            .set_max_namespace_bindings(bindings_max);
         Ok(Self {
             parser,
             next: Next::Unread,
@@ -132,7 +131,8 @@ impl<'x> XmlReader<'x> {
     /// The whole text of the element entered last, which is left by this.
     pub(crate) fn value(&mut self, name: &'static str) -> Result<Value, ReadError> {
         self.refuse_attributes()?;
-        let mut text = Zeroizing::new(String::new());
+        // Enough for every secret, so that none is left behind where the text grew.
+        let mut text = Zeroizing::new(String::with_capacity(VALUE_OCTETS_EXPECTED));
         loop {
             match self.event()? {
                 Event::Text(part) => {
