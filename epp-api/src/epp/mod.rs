@@ -7,6 +7,35 @@
 //! [`security_event`] (RFC 8807); [`services`] is what a client logged in for (RFC 9038); [`session`]
 //! is the order in which all of it may be said.
 //!
+//! ```
+//! use std::time::Instant;
+//!
+//! use iot_epp_api::AccountName;
+//! use iot_epp_api::epp::session::Moment;
+//! use iot_epp_api::epp::{Action, Frame, Greeting, ServerTransactionId, Session, SessionLimits};
+//! use iot_epp_api::epp::{FrameDecoder, encode_frame};
+//! use time::OffsetDateTime;
+//!
+//! let moment = Moment {
+//!     now: Instant::now(),
+//!     date: OffsetDateTime::UNIX_EPOCH,
+//!     server_transaction_id: ServerTransactionId::from_random([7; 16]),
+//! };
+//! let account = AccountName::parse("mno-one")?; // whose certificate the client showed
+//! let greeting = Greeting::new("IoT device registry").expect("it has three characters");
+//! let mut session = Session::new(account, greeting, SessionLimits::default(), moment.now);
+//! session.receive(&encode_frame(&Frame::Hello.write()), moment.now);
+//!
+//! // One greeting because the session began, one because it was asked for.
+//! let mut client = FrameDecoder::new();
+//! while let Some(Action::Send { octets, .. }) = session.next_action(&moment) {
+//!     client.push(&octets);
+//! }
+//! assert!(client.next_document()?.is_some() && client.next_document()?.is_some());
+//! assert!(!client.has_begun());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! The schemas are in `schema/`, an example of every frame in `schema/examples/`. Limits: 64 KiB a
 //! frame, and those of `xml`; each list states its own. Whatever is not understood is refused, never
 //! skipped. Passwords and authInfo are [`secret`]s: absent from Debug, wiped when dropped.

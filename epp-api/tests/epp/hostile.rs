@@ -228,6 +228,11 @@ fn namespaces_are_those_that_are_in_scope() {
         ),
         ("xmlns=\"urn:ietf:params:xml:ns:epp-1.0\"", ""),
         ("<command>", "<command xmlns=\"urn:x\">"),
+        (
+            "<command>",
+            "<command xmlns:=\"urn:ietf:params:xml:ns:epp-1.0\">",
+        ),
+        ("<device:info", "<:info"),
         ("</command>", "</command><command><logout/></command>"),
         ("</epp>", "</epp><epp/>"),
         ("</epp>", "</epp>x"),

@@ -60,6 +60,11 @@ fn what_is_missing_is_2003() {
             ("device-transfer-query", " op=\"query\"", ""),
             ("poll-acknowledge", " msgID=\"17\"", ""),
             ("poll-request", " op=\"req\"", ""),
+            (
+                "poll-request",
+                " op=\"req\"",
+                " xmlns:x=\"urn:x\" x:op=\"req\"",
+            ),
             ("login", "<clID>mno-one</clID>", ""),
             (
                 "login",

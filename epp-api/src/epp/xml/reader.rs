@@ -7,7 +7,7 @@ use std::mem;
 
 use quick_xml::XmlVersion;
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
-use quick_xml::name::{Namespace, ResolveResult};
+use quick_xml::name::{Namespace, PrefixDeclaration, ResolveResult};
 use quick_xml::reader::NsReader;
 use zeroize::Zeroizing;
 
@@ -258,8 +258,11 @@ impl<'x> XmlReader<'x> {
         };
         for attribute in tag.attributes() {
             let attribute = attribute.map_err(|_| self.not_well_formed())?;
-            if attribute.key.as_namespace_binding().is_some() {
-                continue;
+            match attribute.key.as_namespace_binding() {
+                // The parser would take it for the default namespace.
+                Some(PrefixDeclaration::Named("")) => return Err(ReadError::Namespace),
+                Some(_) => continue,
+                None => {}
             }
             let (namespace, local) = self.parser.resolver().resolve_attribute(attribute.key);
             let value = attribute.normalized_value(XmlVersion::Explicit1_0);
