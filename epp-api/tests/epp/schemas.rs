@@ -28,7 +28,7 @@ pub(crate) fn examples() -> Vec<(String, String)> {
 }
 
 /// Judges documents; false when xmllint is absent and may be.
-fn validate(documents: &[(String, String)]) -> bool {
+pub(crate) fn validate(documents: &[(String, String)]) -> bool {
     let folder = tempfile::tempdir().unwrap();
     let files = documents.iter().map(|(name, document)| {
         let file = folder.path().join(format!("{name}.xml"));
