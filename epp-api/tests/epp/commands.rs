@@ -13,7 +13,7 @@ use crate::schemas::validate;
 
 fn device_id() -> impl Strategy<Value = DeviceId> + Clone {
     let ids = ["89049032123451234512345678901235", "8912230200031010008f"];
-    select(&ids[..]).prop_map(|id| DeviceId::parse(id).unwrap())
+    select(ids.to_vec()).prop_map(|id| DeviceId::parse(id).unwrap())
 }
 
 fn account() -> impl Strategy<Value = AccountName> + Clone {
@@ -35,8 +35,8 @@ fn slot() -> impl Strategy<Value = Slot> + Clone {
 
 fn period() -> impl Strategy<Value = Option<Period>> + Clone {
     let units = [PeriodUnit::Years, PeriodUnit::Months];
-    of((1..=99_u8, select(&units[..])).prop_map(|(count, unit)| Period::new(count, unit).unwrap()))
-        .boxed()
+    of((1..=99_u8, select(units.to_vec()))
+        .prop_map(|(count, unit)| Period::new(count, unit).unwrap()))
 }
 
 fn csr() -> impl Strategy<Value = Vec<u8>> + Clone {
@@ -169,7 +169,7 @@ fn login() -> impl Strategy<Value = EppCommand> {
         password(),
         of(password()),
         vec("urn:[a-z:]{1,20}", 1..5),
-        vec("[!-~]{1,40}", 0..5),
+        vec("https://[a-z]{1,9}/[a-z-]{0,30}", 0..5),
     )
         .prop_filter(
             "the sentinel is no password",
