@@ -7,7 +7,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// Name of an account: 3 to 16 characters, lower-case ASCII letters, digits and inner hyphens.
+use crate::scope::Scopes;
+
+/// Name of an account: 3 to 16 characters, lower-case ASCII letters, digits and inner hyphens, and
+/// not `self`, by which the JSON door calls the caller's own.
 ///
 /// The length is that of an EPP client identifier (`clIDType`, RFC 5730 §4.1), so that one name
 /// serves both doors.
@@ -17,7 +20,7 @@ pub struct AccountName(String);
 /// The text is not an account name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
-    "an account name has 3 to 16 characters: lower-case letters a-z, digits and hyphens, with a letter or digit at both ends"
+    "an account name has 3 to 16 characters: lower-case letters a-z, digits and hyphens, with a letter or digit at both ends; \"self\" is none"
 )]
 pub struct AccountNameError;
 
@@ -40,6 +43,7 @@ impl AccountName {
             || !octets.iter().all(allowed)
             || octets.starts_with(b"-")
             || octets.ends_with(b"-")
+            || text == "self"
         {
             return Err(AccountNameError);
         }
@@ -131,13 +135,70 @@ impl FromStr for Role {
     }
 }
 
-/// An authenticated account: only [`Role`] and name, looked up anew for every request.
+/// The digits with which device ids begin that an account may register: 2 to 31 of them.
+///
+/// For EIDs the issuer's number (2 to 19 digits, SGP.29), for ICCIDs the issuer identifier.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IdPrefix(String);
+
+/// The text is no prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a prefix of device ids has 2 to 31 digits and begins with 89")]
+pub struct IdPrefixError;
+
+impl IdPrefix {
+    /// Parses the digits.
+    ///
+    /// # Errors
+    /// When a rule of the type is broken.
+    pub fn parse(text: &str) -> Result<Self, IdPrefixError> {
+        let digits = text.bytes().all(|octet| octet.is_ascii_digit());
+        if !(2..=31).contains(&text.len()) || !digits || !text.starts_with("89") {
+            return Err(IdPrefixError);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for IdPrefix {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for IdPrefix {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "IdPrefix({})", self.0)
+    }
+}
+
+impl Serialize for IdPrefix {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for IdPrefix {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(de::Error::custom)
+    }
+}
+
+/// An authenticated account, looked up anew for every request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The account.
     pub account: AccountName,
     /// Its role at this moment.
     pub role: Role,
+    /// What it may be used for: those of its token, all of them for a certificate or password.
+    pub scopes: Scopes,
 }
 
 /// The secret of an account in the syntax of RFC 6750 §2.1 (`b64token`), 16 to 256 octets.
@@ -218,8 +279,26 @@ mod tests {
             "mnö",
             "mno\n",
             "m_no",
+            "self",
         ] {
             assert_eq!(AccountName::parse(bad), Err(AccountNameError), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn prefixes_have_2_to_31_digits() {
+        for good in ["89", "89049032", "8904903212345123451234567890123"] {
+            assert_eq!(IdPrefix::parse(good).unwrap().as_str(), good);
+        }
+        for bad in [
+            "",
+            "8",
+            "90",
+            "89x",
+            "89%",
+            "89049032123451234512345678901235",
+        ] {
+            assert_eq!(IdPrefix::parse(bad), Err(IdPrefixError), "{bad:?}");
         }
     }
 

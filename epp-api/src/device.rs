@@ -2,18 +2,25 @@
 //! times are in UTC.
 
 use std::fmt;
+use std::str::FromStr;
 
 use iot_identity::{DeviceId, Fingerprint, OwnerName, Slot};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use thiserror::Error;
 use time::OffsetDateTime;
 
 use crate::account::AccountName;
+use crate::named::named;
 
-/// One device as its sponsor sees it.
+/// One device as its sponsor sees it; an application service provider sees the slots bound to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct DeviceInfo {
     /// The device.
     pub device_id: DeviceId,
+    /// Identifier of the object in this repository (`roid`, RFC 5730 §2.8): another one after delete
+    /// and registration anew.
+    pub repository_id: RepositoryId,
     /// The sponsoring account.
     pub account: AccountName,
     /// What the DNS says about it, in one word.
@@ -28,107 +35,159 @@ pub struct DeviceInfo {
     /// When something about it changed last.
     #[serde(with = "crate::timestamp")]
     pub updated_at: OffsetDateTime,
+    /// End of the registration.
+    #[serde(with = "crate::timestamp")]
+    pub expires_at: OffsetDateTime,
+    /// When it changed its sponsor last.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::timestamp::optional"
+    )]
+    pub transferred_at: Option<OffsetDateTime>,
     /// End of the window in which a deleted device can be restored.
-    #[serde(default, with = "crate::timestamp::optional")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::timestamp::optional"
+    )]
     pub restore_until: Option<OffsetDateTime>,
+    /// Changes with everything above: what If-Match compares.
+    pub version: u64,
 }
 
-/// State of a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum DeviceState {
-    /// At least one credential is published.
-    Active,
-    /// Registered, and nothing is published but the note that it is inactive.
-    Inactive,
-    /// Deleted and absent from the DNS; can still be restored.
-    PendingDelete,
-}
+/// Identifier of an object in this repository, from its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RepositoryId(pub u64);
 
-impl DeviceState {
-    /// The name used in documents.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Inactive => "inactive",
-            Self::PendingDelete => "pendingDelete",
-        }
-    }
-}
-
-impl fmt::Display for DeviceState {
+impl fmt::Display for RepositoryId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.as_str())
+        write!(formatter, "D{}-IOTR", self.0)
     }
 }
 
-/// EPP status of an object (RFC 5731 §2.3). A device has a set of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum DeviceStatus {
-    /// Nothing else applies.
-    Ok,
-    /// No live slot.
-    Inactive,
-    /// Withdrawn by the sponsor.
-    ClientHold,
-    /// Withdrawn by the registry.
-    ServerHold,
-    /// A create is not finished.
-    PendingCreate,
-    /// A transfer is not finished.
-    PendingTransfer,
-    /// Deleted, can still be restored.
-    PendingDelete,
-    /// The sponsor prohibits delete.
-    ClientDeleteProhibited,
-    /// The sponsor prohibits renew.
-    ClientRenewProhibited,
-    /// The sponsor prohibits transfer.
-    ClientTransferProhibited,
-    /// The sponsor prohibits update.
-    ClientUpdateProhibited,
-    /// The registry prohibits delete.
-    ServerDeleteProhibited,
-    /// The registry prohibits renew.
-    ServerRenewProhibited,
-    /// The registry prohibits transfer.
-    ServerTransferProhibited,
-    /// The registry prohibits update.
-    ServerUpdateProhibited,
-}
-
-impl DeviceStatus {
-    /// The name of RFC 5731.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Inactive => "inactive",
-            Self::ClientHold => "clientHold",
-            Self::ServerHold => "serverHold",
-            Self::PendingCreate => "pendingCreate",
-            Self::PendingTransfer => "pendingTransfer",
-            Self::PendingDelete => "pendingDelete",
-            Self::ClientDeleteProhibited => "clientDeleteProhibited",
-            Self::ClientRenewProhibited => "clientRenewProhibited",
-            Self::ClientTransferProhibited => "clientTransferProhibited",
-            Self::ClientUpdateProhibited => "clientUpdateProhibited",
-            Self::ServerDeleteProhibited => "serverDeleteProhibited",
-            Self::ServerRenewProhibited => "serverRenewProhibited",
-            Self::ServerTransferProhibited => "serverTransferProhibited",
-            Self::ServerUpdateProhibited => "serverUpdateProhibited",
-        }
+impl Serialize for RepositoryId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
-impl fmt::Display for DeviceStatus {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.as_str())
+/// The text is no identifier of an object in this repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("an identifier of this repository is D, a number, and -IOTR")]
+pub struct RepositoryIdError;
+
+impl FromStr for RepositoryId {
+    type Err = RepositoryIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = text
+            .strip_prefix('D')
+            .and_then(|rest| rest.strip_suffix("-IOTR"));
+        let number = number.and_then(|number| number.parse().ok());
+        number.map(Self).ok_or(RepositoryIdError)
+    }
+}
+
+impl<'de> Deserialize<'de> for RepositoryId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let number = text
+            .strip_prefix('D')
+            .and_then(|rest| rest.strip_suffix("-IOTR"));
+        let number = number.and_then(|number| number.parse().ok());
+        number
+            .map(Self)
+            .ok_or_else(|| de::Error::custom("not an identifier of this repository"))
+    }
+}
+
+named! {
+    /// State of a device.
+    DeviceState {
+        /// At least one credential is published.
+        Active = "active",
+        /// Registered, and nothing is published but the note that it is inactive.
+        Inactive = "inactive",
+        /// Deleted and absent from the DNS; can still be restored.
+        PendingDelete = "pendingDelete",
+    }
+}
+
+named! {
+    /// EPP status of an object (RFC 5731 §2.3). A device has a set of them.
+    #[derive(PartialOrd, Ord)]
+    DeviceStatus {
+        /// Nothing else applies.
+        Ok = "ok",
+        /// No live slot.
+        Inactive = "inactive",
+        /// Withdrawn by the sponsor.
+        ClientHold = "clientHold",
+        /// Withdrawn by the registry.
+        ServerHold = "serverHold",
+        /// A create is not finished.
+        PendingCreate = "pendingCreate",
+        /// A transfer is not finished.
+        PendingTransfer = "pendingTransfer",
+        /// Deleted, can still be restored.
+        PendingDelete = "pendingDelete",
+        /// The sponsor prohibits delete.
+        ClientDeleteProhibited = "clientDeleteProhibited",
+        /// The sponsor prohibits renew.
+        ClientRenewProhibited = "clientRenewProhibited",
+        /// The sponsor prohibits transfer.
+        ClientTransferProhibited = "clientTransferProhibited",
+        /// The sponsor prohibits update.
+        ClientUpdateProhibited = "clientUpdateProhibited",
+        /// The registry prohibits delete.
+        ServerDeleteProhibited = "serverDeleteProhibited",
+        /// The registry prohibits renew.
+        ServerRenewProhibited = "serverRenewProhibited",
+        /// The registry prohibits transfer.
+        ServerTransferProhibited = "serverTransferProhibited",
+        /// The registry prohibits update.
+        ServerUpdateProhibited = "serverUpdateProhibited",
+    }
+}
+
+named! {
+    /// A status that an account can set: `client…` by the sponsor, `server…` by the registry's
+    /// operators. The others follow from the state.
+    SettableStatus {
+        /// Withdrawn by the sponsor.
+        ClientHold = "clientHold",
+        /// Withdrawn by the registry.
+        ServerHold = "serverHold",
+        /// The sponsor prohibits delete.
+        ClientDeleteProhibited = "clientDeleteProhibited",
+        /// The sponsor prohibits renew.
+        ClientRenewProhibited = "clientRenewProhibited",
+        /// The sponsor prohibits transfer.
+        ClientTransferProhibited = "clientTransferProhibited",
+        /// The sponsor prohibits update.
+        ClientUpdateProhibited = "clientUpdateProhibited",
+        /// The registry prohibits delete.
+        ServerDeleteProhibited = "serverDeleteProhibited",
+        /// The registry prohibits renew.
+        ServerRenewProhibited = "serverRenewProhibited",
+        /// The registry prohibits transfer.
+        ServerTransferProhibited = "serverTransferProhibited",
+        /// The registry prohibits update.
+        ServerUpdateProhibited = "serverUpdateProhibited",
+    }
+}
+
+impl SettableStatus {
+    /// Whether it is the sponsor's to set, and not the registry's.
+    pub fn is_client(self) -> bool {
+        self.as_str().starts_with("client")
     }
 }
 
 /// One credential of a device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct SlotInfo {
     /// Its number on the device.
     pub slot: Slot,
@@ -149,57 +208,91 @@ pub struct SlotInfo {
     pub not_after: OffsetDateTime,
     /// Whether it may be published at all.
     pub state: SlotState,
+    /// Why it is no longer live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<SlotReason>,
+    /// The application service provider that it is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asp: Option<AccountName>,
+    /// Whether it was issued under an earlier sponsor.
+    pub inherited: bool,
+    /// By when an inherited one has to be replaced.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::timestamp::optional"
+    )]
+    pub replace_by: Option<OffsetDateTime>,
 }
 
-/// State of a credential; withdrawn and expired are final.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum SlotState {
-    /// Published whenever the device is not held.
-    Live,
-    /// Taken back.
-    Withdrawn,
-    /// Past the certificate's validity.
-    Expired,
-}
-
-impl SlotState {
-    /// The name used in documents.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Withdrawn => "withdrawn",
-            Self::Expired => "expired",
-        }
+named! {
+    /// State of a credential; withdrawn and expired are final.
+    SlotState {
+        /// Published whenever the device is not held.
+        Live = "live",
+        /// Taken back.
+        Withdrawn = "withdrawn",
+        /// Past the certificate's validity.
+        Expired = "expired",
     }
 }
 
-impl fmt::Display for SlotState {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.as_str())
+named! {
+    /// Why a credential is no longer live.
+    SlotReason {
+        /// Another one took its place.
+        Superseded = "superseded",
+        /// Its key may be known to others.
+        Compromised = "compromised",
+        /// The certificate's validity is over.
+        Expired = "expired",
+        /// The registration that it belonged to was deleted.
+        Deleted = "deleted",
+    }
+}
+
+named! {
+    /// Why a sponsor takes a slot back.
+    WithdrawReason {
+        /// Another one took its place.
+        Superseded = "superseded",
+        /// Its key may be known to others.
+        Compromised = "compromised",
     }
 }
 
 /// By when a change of the zone is believed everywhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PublicationTimes {
     /// SOA serial of the zone version that carries the change.
     pub published_serial: u32,
     /// After a withdrawal: from this moment no signature over the old records is valid, not even
     /// for who replays them.
-    #[serde(default, with = "crate::timestamp::optional")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::timestamp::optional"
+    )]
     pub denied_everywhere_by: Option<OffsetDateTime>,
     /// After a withdrawal: from this moment no cache that honours TTLs has the old records.
-    #[serde(default, with = "crate::timestamp::optional")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::timestamp::optional"
+    )]
     pub honest_caches_by: Option<OffsetDateTime>,
     /// After a publication: from this moment no denial of the records is believed.
-    #[serde(default, with = "crate::timestamp::optional")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::timestamp::optional"
+    )]
     pub visible_everywhere_by: Option<OffsetDateTime>,
 }
 
 mod owner_name_text {
-    use iot_identity::OwnerName;
-    use serde::{Deserialize, Deserializer, Serializer, de};
+    use super::*;
 
     pub(super) fn serialize<S: Serializer>(
         name: &OwnerName,
@@ -222,34 +315,25 @@ mod tests {
 
     #[test]
     fn names_in_documents_are_the_names_in_text() {
-        for state in [
-            DeviceState::Active,
-            DeviceState::Inactive,
-            DeviceState::PendingDelete,
-        ] {
-            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
-        }
-        for state in [SlotState::Live, SlotState::Withdrawn, SlotState::Expired] {
-            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
-        }
-        for status in [
-            DeviceStatus::Ok,
-            DeviceStatus::Inactive,
-            DeviceStatus::ClientHold,
-            DeviceStatus::ServerHold,
-            DeviceStatus::PendingCreate,
-            DeviceStatus::PendingTransfer,
-            DeviceStatus::PendingDelete,
-            DeviceStatus::ClientDeleteProhibited,
-            DeviceStatus::ClientRenewProhibited,
-            DeviceStatus::ClientTransferProhibited,
-            DeviceStatus::ClientUpdateProhibited,
-            DeviceStatus::ServerDeleteProhibited,
-            DeviceStatus::ServerRenewProhibited,
-            DeviceStatus::ServerTransferProhibited,
-            DeviceStatus::ServerUpdateProhibited,
-        ] {
+        for status in DeviceStatus::ALL {
             assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
+            assert_eq!(DeviceStatus::from_name(status.as_str()), Some(*status));
         }
+    }
+
+    #[test]
+    fn settable_statuses_are_statuses() {
+        for settable in SettableStatus::ALL {
+            assert!(DeviceStatus::from_name(settable.as_str()).is_some());
+        }
+    }
+
+    #[test]
+    fn repository_ids_are_read_as_written() {
+        let id = RepositoryId(7);
+        let text = serde_json::to_string(&id).unwrap();
+        assert_eq!(text, "\"D7-IOTR\"");
+        assert_eq!(serde_json::from_str::<RepositoryId>(&text).unwrap(), id);
+        assert!(serde_json::from_str::<RepositoryId>("\"7\"").is_err());
     }
 }

@@ -13,20 +13,21 @@
 //!    parts. Numbers and meanings are those of EPP (RFC 5730 §3).
 //! 3. [`json`]: HTTP messages in the shape of RPP ↔ this model, without I/O.
 //! 4. [`client`]: the other side of the same codec, without I/O and without the feature `server`.
-//! 5. [`epp`]: EPP documents, frames and sessions, without I/O; not yet mapped to the model.
+//! 5. [`epp`]: EPP documents, frames and sessions ↔ this model, and a client, without I/O.
 //! 6. [`server`] (feature `server`, default): sockets, TLS and limits around the codec.
 //!
 //! A request made by a client is the request that the door reads:
 //!
 //! ```
 //! use iot_epp_api::client::ClientRequest;
+//! use iot_epp_api::command::DeviceCommand;
 //! use iot_epp_api::json::Head;
 //! use iot_epp_api::{BearerToken, ClientTransactionId, Command};
 //! use iot_identity::DeviceId;
 //!
 //! let device_id = DeviceId::parse("89049032123451234512345678901235")?;
 //! let asked = ClientRequest::new(
-//!     Command::DeviceDeactivate { device_id },
+//!     Command::Device(DeviceCommand::Deactivate { device_id }),
 //!     ClientTransactionId::parse("stolen-van-17")?,
 //! );
 //! let token = BearerToken::parse("an-example-of-a-token")?;
@@ -42,17 +43,25 @@ pub mod account;
 pub mod client;
 pub mod command;
 pub mod device;
+pub mod endpoint;
 pub mod epp;
+pub mod job;
 pub mod json;
+pub mod message;
+mod named;
+pub mod period;
 pub mod problem;
 pub mod response;
 pub mod result_code;
+pub mod scope;
+pub mod secret;
 #[cfg(feature = "server")]
 pub mod server;
 mod timestamp;
 pub mod transaction;
+pub mod transfer;
 
-pub use account::{AccountName, BearerToken, Caller, Role};
+pub use account::{AccountName, BearerToken, Caller, IdPrefix, Role};
 pub use command::{Command, Door, Request};
 pub use device::{DeviceInfo, DeviceState, DeviceStatus, PublicationTimes, SlotInfo, SlotState};
 pub use problem::Problem;
@@ -61,4 +70,5 @@ pub use response::{
     ZoneReport,
 };
 pub use result_code::ResultCode;
+pub use scope::{Scope, Scopes};
 pub use transaction::{ClientTransactionId, server_transaction_id};

@@ -19,6 +19,9 @@ pub struct Problem {
     pub paths: Vec<String>,
     /// Present when the same request may succeed later without change: seconds to wait.
     pub retry_after_secs: Option<u32>,
+    /// Whether the object is in another version than the request asked for
+    /// ([`crate::Request::if_version`]).
+    pub precondition_failed: bool,
 }
 
 impl Problem {
@@ -30,6 +33,7 @@ impl Problem {
             reason: reason.into(),
             paths: Vec::new(),
             retry_after_secs: None,
+            precondition_failed: false,
         }
     }
 
@@ -45,6 +49,17 @@ impl Problem {
     pub fn retry_after(mut self, secs: u32) -> Self {
         self.retry_after_secs = Some(secs);
         self
+    }
+
+    /// The object is in another version than the request asked for
+    /// ([`crate::Request::if_version`]).
+    pub fn precondition_failed() -> Self {
+        let reason =
+            "the object has changed since the version that the request names; ask for it again";
+        Self {
+            precondition_failed: true,
+            ..Self::new(ResultCode::ParameterPolicy, reason)
+        }
     }
 
     /// The one answer for an object that is absent and for one that belongs to somebody else.

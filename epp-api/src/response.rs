@@ -1,15 +1,19 @@
 //! What a command is answered with, whichever door it came through.
 
-use std::fmt;
-
-use iot_identity::{DeviceId, ZoneName};
+use iot_identity::{DeviceId, Fingerprint, Slot, ZoneName};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use time::OffsetDateTime;
 
-use crate::account::{AccountName, BearerToken, Role};
+use crate::account::{AccountName, BearerToken, IdPrefix, Role};
 use crate::device::{DeviceInfo, PublicationTimes};
+use crate::endpoint::EndpointProfile;
+use crate::job::{JobInfo, JobResult};
+use crate::message::Message;
+use crate::named::named;
 use crate::problem::Problem;
 use crate::result_code::ResultCode;
+use crate::secret::Secret;
+use crate::transfer::{TransferInfo, TransferStatus};
 
 /// Answer to a [`crate::Request`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,14 +29,10 @@ pub struct Response {
 }
 
 impl Response {
-    /// A success: code 1001 for [`Reply::Pending`], 1000 for everything else.
+    /// A success; the code follows from the reply.
     pub fn success(server_transaction_id: impl Into<String>, reply: Reply) -> Self {
-        let code = match reply {
-            Reply::Pending { .. } => ResultCode::CompletedPending,
-            _ => ResultCode::Completed,
-        };
         Self {
-            code,
+            code: reply.code(),
             server_transaction_id: server_transaction_id.into(),
             replayed: false,
             outcome: Ok(reply),
@@ -60,19 +60,10 @@ impl Response {
 /// What was found or done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// A device was registered and is published.
-    DeviceCreated {
-        /// The device.
-        info: DeviceInfo,
-        /// Its certificate, PEM.
-        certificate_pem: String,
-        /// The issuing certificate and the root above it, PEM, in this order.
-        chain_pem: String,
-        /// By when it is visible.
-        publication: PublicationTimes,
-    },
+    /// A device was registered, or has a new slot; it is published.
+    Issued(Box<Issued>),
     /// One device.
-    Device(DeviceInfo),
+    Device(Box<DeviceInfo>),
     /// A page of devices.
     Devices {
         /// In the order of their ids.
@@ -82,20 +73,53 @@ pub enum Reply {
     },
     /// Which of the ids asked could be registered, in the order asked.
     Availability(Vec<Availability>),
-    /// A device was activated, deactivated or deleted, and the zone says so.
+    /// One certificate of a device.
+    Certificate(SlotCertificate),
+    /// A device was changed, and the zone says so.
     Changed {
         /// The device afterwards.
-        info: DeviceInfo,
-        /// By when the change is believed.
-        times: PublicationTimes,
+        info: Box<DeviceInfo>,
+        /// By when the change is believed; none when nothing in the zone changed.
+        times: Option<PublicationTimes>,
     },
     /// Accepted and durable, not yet published.
-    Pending {
-        /// Number to ask for with [`crate::Command::ProcessInfo`].
-        process_id: u64,
-    },
+    Pending(Pending),
     /// How far a pending command has come.
     Process(ProcessStatus),
+    /// A transfer that was asked for or decided.
+    Transfer {
+        /// The transfer.
+        transfer: Box<TransferInfo>,
+        /// By when a change of the zone is believed, where there was one.
+        times: Option<PublicationTimes>,
+    },
+    /// A transfer that was asked about.
+    TransferQueried(Box<TransferInfo>),
+    /// The queue of messages.
+    Messages {
+        /// Messages in it.
+        count: u64,
+        /// The oldest of them.
+        head: Option<Box<Message>>,
+    },
+    /// A message was taken out of the queue.
+    Acknowledged {
+        /// Messages left.
+        count: u64,
+        /// Number of the oldest of them.
+        next_message_id: Option<u64>,
+    },
+    /// A job.
+    Job(JobInfo),
+    /// Jobs, the newest first.
+    Jobs(Vec<JobInfo>),
+    /// Results of a job.
+    JobResults {
+        /// In the order of the rows.
+        results: Vec<JobResult>,
+        /// Ask for those behind this row next, when there are or will be more.
+        next_after: Option<u64>,
+    },
     /// An account was made. The token is shown here and nowhere else.
     AccountCreated {
         /// The account.
@@ -104,17 +128,97 @@ pub enum Reply {
         token: BearerToken,
     },
     /// One account.
-    Account(AccountInfo),
+    Account(Box<AccountInfo>),
     /// All accounts, in the order of their names.
     Accounts(Vec<AccountInfo>),
+    /// Ids were added to an account's list.
+    Imported {
+        /// Those that were not there.
+        added: u64,
+    },
+    /// A token was made. It is shown here and nowhere else.
+    TokenIssued {
+        /// Its number, for revoking it.
+        token_id: u64,
+        /// The secret.
+        token: BearerToken,
+    },
+    /// A client certificate was made.
+    ClientCertificate {
+        /// Its number, for revoking it.
+        certificate_id: u64,
+        /// The certificate, DER.
+        certificate: Vec<u8>,
+        /// The account root, DER.
+        root: Vec<u8>,
+    },
+    /// A password was made. It is shown here and nowhere else.
+    Password(Secret),
+    /// A provider's profile.
+    Endpoint(Box<EndpointProfile>),
+    /// Done, and there is nothing to say about it.
+    Done,
     /// The zone in presentation form (RFC 1035 §5).
     ZoneText(String),
     /// What checking the zone found.
     ZoneReport(ZoneReport),
 }
 
+impl Reply {
+    /// The result code of a command that is answered with this.
+    pub fn code(&self) -> ResultCode {
+        match self {
+            Self::Pending(_) => ResultCode::CompletedPending,
+            Self::Transfer { transfer, .. } if transfer.status == TransferStatus::Pending => {
+                ResultCode::CompletedPending
+            }
+            Self::Messages { head: None, .. } => ResultCode::CompletedNoMessages,
+            Self::Messages { head: Some(_), .. } => ResultCode::CompletedAckToDequeue,
+            _ => ResultCode::Completed,
+        }
+    }
+}
+
+/// A credential that was just issued, and is published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issued {
+    /// The device afterwards.
+    pub info: DeviceInfo,
+    /// The credential.
+    pub certificate: SlotCertificate,
+    /// By when it is visible.
+    pub times: PublicationTimes,
+}
+
+/// A certificate with those above it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotCertificate {
+    /// Number of the credential on its device.
+    pub slot: Slot,
+    /// The certificate, DER.
+    pub certificate: Vec<u8>,
+    /// The certificates above it, DER, issuer first and root last.
+    pub chain: Vec<Vec<u8>>,
+}
+
+/// Accepted and durable, not yet published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// Number to ask for with [`crate::command::DeviceCommand::Process`].
+    pub process_id: u64,
+    /// The device.
+    pub device_id: DeviceId,
+    /// What was asked.
+    pub kind: ProcessKind,
+    /// When it was decided.
+    pub at: OffsetDateTime,
+    /// End of the registration.
+    pub expires_at: OffsetDateTime,
+}
+
 /// Whether one id could be registered; says nothing about who has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Availability {
     /// The id asked.
     pub device_id: DeviceId,
@@ -127,6 +231,7 @@ pub struct Availability {
 
 /// State of a command that was answered with "pending".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ProcessStatus {
     /// Its number.
     pub process_id: u64,
@@ -139,72 +244,43 @@ pub struct ProcessStatus {
     pub publication: Option<PublicationTimes>,
 }
 
-/// Which command a process stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum ProcessKind {
-    /// [`crate::Command::DeviceCreate`]
-    Create,
-    /// [`crate::Command::DeviceActivate`]
-    Activate,
-    /// [`crate::Command::DeviceDeactivate`]
-    Deactivate,
-    /// [`crate::Command::DeviceDelete`]
-    Delete,
-}
-
-impl ProcessKind {
-    /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Create, Self::Activate, Self::Deactivate, Self::Delete];
-
-    /// The name used in documents.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Activate => "activate",
-            Self::Deactivate => "deactivate",
-            Self::Delete => "delete",
-        }
+named! {
+    /// Which command a process stands for.
+    ProcessKind {
+        /// Registration.
+        Create = "create",
+        /// A new slot.
+        NewSlot = "newSlot",
+        /// An update.
+        Update = "update",
+        /// Activation.
+        Activate = "activate",
+        /// Deactivation.
+        Deactivate = "deactivate",
+        /// Deletion.
+        Delete = "delete",
+        /// Restoration.
+        Restore = "restore",
+        /// A transfer.
+        Transfer = "transfer",
     }
 }
 
-impl fmt::Display for ProcessKind {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.as_str())
+named! {
+    /// How far a process is.
+    ProcessState {
+        /// Durable, waiting for its publication.
+        Pending = "pending",
+        /// Published.
+        Completed = "completed",
+        /// Will not be published without an operator.
+        Failed = "failed",
     }
 }
 
-/// How far a process is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum ProcessState {
-    /// Durable, waiting for its publication.
-    Pending,
-    /// Published.
-    Completed,
-    /// Will not be published without an operator.
-    Failed,
-}
-
-impl ProcessState {
-    /// The name used in documents.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-impl fmt::Display for ProcessState {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.as_str())
-    }
-}
-
-/// One account as operators see it.
+/// One account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AccountInfo {
     /// Its name.
     pub name: AccountName,
@@ -215,10 +291,64 @@ pub struct AccountInfo {
     /// When it was made.
     #[serde(with = "crate::timestamp")]
     pub created_at: OffsetDateTime,
+    /// With what the ids begin that it may register.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prefixes: Vec<IdPrefix>,
+    /// Ids in its imported list.
+    #[serde(default)]
+    pub imported_ids: u64,
+    /// Whether it may register ICCIDs.
+    #[serde(default)]
+    pub iccids_allowed: bool,
+    /// How many devices it may have.
+    #[serde(default)]
+    pub devices_max: u64,
+    /// How many it has.
+    #[serde(default)]
+    pub devices: u64,
+    /// Its tokens, without the secrets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tokens: Vec<TokenInfo>,
+    /// Its client certificates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<ClientCertificateInfo>,
+    /// Providers that may send certificate requests for slots bound to them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consents: Vec<AccountName>,
+}
+
+/// A bearer token without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenInfo {
+    /// Its number.
+    pub token_id: u64,
+    /// What it may be used for.
+    pub scopes: String,
+    /// When it was made.
+    #[serde(with = "crate::timestamp")]
+    pub created_at: OffsetDateTime,
+    /// Until when it is valid.
+    #[serde(with = "crate::timestamp")]
+    pub expires_at: OffsetDateTime,
+}
+
+/// A client certificate of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientCertificateInfo {
+    /// Its number.
+    pub certificate_id: u64,
+    /// SHA-256 of its DER.
+    pub fingerprint: Fingerprint,
+    /// Last second of its validity.
+    #[serde(with = "crate::timestamp")]
+    pub not_after: OffsetDateTime,
 }
 
 /// What checking the zone found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ZoneReport {
     /// The zone.
     #[serde(with = "zone_name_text")]

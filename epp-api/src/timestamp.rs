@@ -25,7 +25,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         .ok_or_else(|| de::Error::custom("the time is out of range"))
 }
 
-/// The same for a time that may be absent (`null`).
+/// The same for a time that may be absent.
 pub(crate) mod optional {
     use super::*;
 

@@ -342,3 +342,50 @@ async fn body_without_end_is_not_read_for_ever() {
     let sent = sent.is_err();
     assert!(sent, "a gigabyte was taken in {:?}", begin.elapsed());
 }
+
+#[tokio::test]
+async fn streams_that_are_reset_at_once_end_their_connection_and_no_other() {
+    let door = Door::open().await;
+    let target = format!("https://localhost{DEVICES}");
+    let asked = || {
+        let built = request(http::Method::GET, &target, MNO);
+        built.body(Full::<Bytes>::default()).unwrap()
+    };
+    let mut sender = door.http2().await;
+    let mut reset = 0;
+    while reset < 5000 && !sender.is_closed() {
+        // Polled once, so that the request goes out, and dropped, so that it is reset.
+        let sent = timeout(Duration::ZERO, sender.send_request(asked()));
+        let _ = sent.await;
+        reset += 1;
+        if reset % 50 == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let begin = Instant::now();
+    let mut other = door.http2().await;
+    let answer = Answer::read(other.send_request(asked()).await.unwrap()).await;
+    assert_eq!(answer.status, 200);
+    assert!(
+        begin.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begin.elapsed()
+    );
+    let served = door.registry.request_count();
+    assert!(served <= reset + 1, "{served} of {reset}");
+}
+
+#[tokio::test]
+async fn client_that_waits_with_its_body_is_refused_at_once() {
+    let door = Door::open().await;
+    for more in ["", "Expect: 100-continue\r\n"] {
+        let mut stream = door.tls(b"http/1.1").await.unwrap();
+        let head =
+            format!("POST {DEVICES} HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n{more}\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut first = [0; 12];
+        let answered = timeout(Duration::from_millis(1_500), stream.read_exact(&mut first));
+        answered.await.expect("it waits for the body").unwrap();
+        assert_eq!(&first, b"HTTP/1.1 401", "{more}");
+    }
+}

@@ -3,6 +3,8 @@
 //! `init` writes `registry.toml` with every field explained; a field that is unknown or wrong stops
 //! the start with a sentence that names it.
 
+mod initial;
+
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 
 use iot_dns_zone::{Profile, StaticRecords, ZoneConfig};
@@ -10,11 +12,17 @@ use iot_identity::ZoneName;
 use serde::Deserialize;
 use thiserror::Error;
 
+pub use self::initial::InitialConfig;
 use crate::ca::VALIDITY_SECS_DEFAULT;
 use crate::directory::{self, Directory, DirectoryError};
+use crate::lifecycle::EXPIRY_YEARS_MAX;
+use crate::service::random_octets;
 
 /// Longest life of a device certificate that may be configured, in days.
 const VALIDITY_DAYS_MAX: u32 = 20 * 365;
+/// Length of a registration unless something else is configured, and the longest: months.
+const REGISTRATION_MONTHS_DEFAULT: u32 = 120;
+const REGISTRATION_MONTHS_MAX: u32 = EXPIRY_YEARS_MAX * 12;
 /// Longest identifier of a server, in characters.
 const NSID_CHARACTERS_MAX: usize = 64;
 
@@ -47,6 +55,8 @@ struct ConfigFile {
     listen: ListenFile,
     #[serde(default)]
     certificate: CertificateFile,
+    #[serde(default)]
+    registration: RegistrationFile,
 }
 
 #[derive(Debug, Deserialize)]
@@ -57,12 +67,20 @@ struct ListenFile {
     doh: Vec<SocketAddr>,
     api: SocketAddr,
     api_origin: Option<String>,
+    api_certificates: Option<SocketAddr>,
+    epp: Option<SocketAddr>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CertificateFile {
     validity_days: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RegistrationFile {
+    period_months: Option<u32>,
 }
 
 /// What this registry is used for; told to clients that ask.
@@ -100,6 +118,10 @@ pub struct Listen {
     pub doh: Vec<SocketAddr>,
     /// The JSON door.
     pub api: SocketAddr,
+    /// The JSON door for clients with a certificate, where it is wanted.
+    pub api_certificates: Option<SocketAddr>,
+    /// The EPP door (RFC 5734), where it is wanted.
+    pub epp: Option<SocketAddr>,
 }
 
 impl Listen {
@@ -111,15 +133,20 @@ impl Listen {
             dot: vec![local(8853)],
             doh: vec![local(8444)],
             api: local(8443),
+            api_certificates: Some(local(8445)),
+            epp: Some(local(7000)),
         }
     }
 
-    /// Any free ports on the loopback address; one port for DNS over both UDP and TCP.
+    /// Any free ports on the loopback address; one port for DNS over both UDP and TCP, from below those
+    /// that systems give to whoever asks for any: until it is opened, nobody else comes by it.
     pub fn any_port() -> Self {
-        let local = SocketAddr::from(([127, 0, 0, 1], 0));
+        let on = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let local = on(0);
         let both = || {
-            let tcp = TcpListener::bind(local).and_then(|socket| socket.local_addr());
-            tcp.and_then(|address| UdpSocket::bind(address).map(|_| address))
+            let address = on(20_000 + u16::from_be_bytes(random_octets()) % 12_000);
+            let tcp = TcpListener::bind(address);
+            tcp.and_then(|_listening| UdpSocket::bind(address).map(|_| address))
         };
         let dns = (0..100).find_map(|_| both().ok()).unwrap_or(local);
         Self {
@@ -127,6 +154,8 @@ impl Listen {
             dot: vec![local],
             doh: vec![local],
             api: local,
+            api_certificates: Some(local),
+            epp: Some(local),
         }
     }
 }
@@ -147,6 +176,8 @@ pub struct Config {
     pub nsid: Option<String>,
     /// Life of a device certificate.
     pub certificate_validity_secs: u64,
+    /// Length of a registration where the account names none, in calendar months.
+    pub registration_months: u32,
 }
 
 impl Config {
@@ -208,8 +239,26 @@ impl Config {
             doh,
             api,
             api_origin,
+            api_certificates,
+            epp,
         } = file.listen;
-        let listen = Listen { dns, dot, doh, api };
+        let listen = Listen {
+            dns,
+            dot,
+            doh,
+            api,
+            api_certificates,
+            epp,
+        };
+        let registration_months = match file.registration.period_months {
+            None => REGISTRATION_MONTHS_DEFAULT,
+            Some(months @ 1..=REGISTRATION_MONTHS_MAX) => months,
+            Some(months) => {
+                return Err(file_error(&format!(
+                    "registration.period_months is {months}; 1 to {REGISTRATION_MONTHS_MAX} are possible"
+                )));
+            }
+        };
         Ok(Self {
             zone,
             listen,
@@ -217,114 +266,13 @@ impl Config {
             environment: file.environment,
             nsid: file.nsid,
             certificate_validity_secs: validity_secs,
+            registration_months,
         })
     }
 }
 
 fn read_text(octets: Vec<u8>) -> Result<String, ConfigError> {
     String::from_utf8(octets).map_err(|_| ConfigError::File("it is not UTF-8 text".to_owned()))
-}
-
-/// What `init` is told; becomes the text of the two files.
-#[derive(Clone, Debug)]
-pub struct InitialConfig {
-    /// The zone.
-    pub zone: ZoneName,
-    /// Its profile.
-    pub profile: Profile,
-    /// Host names of its name servers; `ns1.<zone>` when empty.
-    pub name_servers: Vec<String>,
-    /// Responsible mailbox; `hostmaster@<zone>` when absent.
-    pub contact: Option<String>,
-    /// Addresses.
-    pub listen: Listen,
-}
-
-impl InitialConfig {
-    /// Host names of the name servers.
-    pub fn name_servers(&self) -> Vec<String> {
-        if self.name_servers.is_empty() {
-            return vec![format!("ns1.{}", self.zone)];
-        }
-        self.name_servers.clone()
-    }
-
-    /// Text of `registry.toml`.
-    pub fn config_text(&self) -> String {
-        let zone = &self.zone;
-        let contact = self
-            .contact
-            .clone()
-            .unwrap_or_else(|| format!("hostmaster@{zone}"));
-        let list = |addresses: &[SocketAddr]| {
-            let quoted: Vec<String> = addresses.iter().map(|a| format!("\"{a}\"")).collect();
-            quoted.join(", ")
-        };
-        let name_servers: Vec<String> = self
-            .name_servers()
-            .iter()
-            .map(|name| format!("\"{name}\""))
-            .collect();
-        format!(
-            "# Configuration of the device registry. Changes take effect at the next start.\n\
-             version = 1\n\
-             \n\
-             # The zone that is published; it cannot be changed once devices are registered.\n\
-             zone = \"{zone}\"\n\
-             # How long answers can be believed: strict, standard, fleet or archive.\n\
-             profile = \"{profile}\"\n\
-             # Host names of the name servers, the primary first. Those inside the zone need their\n\
-             # addresses in zone/static.zone.\n\
-             name_servers = [{name_servers}]\n\
-             # Mailbox of the people responsible (SOA RNAME).\n\
-             contact = \"{contact}\"\n\
-             # production, test or development; told to clients that ask.\n\
-             environment = \"development\"\n\
-             # Identifier of this server, told to those who ask for it (NSID, RFC 5001).\n\
-             # nsid = \"dns1\"\n\
-             \n\
-             [listen]\n\
-             # DNS over UDP and TCP, over TLS (RFC 7858), over HTTPS (RFC 8484).\n\
-             dns = [{dns}]\n\
-             dot = [{dot}]\n\
-             doh = [{doh}]\n\
-             # The JSON door for accounts, and how clients reach it when not by that address.\n\
-             api = \"{api}\"\n\
-             # api_origin = \"https://registry.example:8443\"\n\
-             \n\
-             [certificate]\n\
-             # Days that a device's certificate is valid; never past the issuing CA.\n\
-             validity_days = {days}\n",
-            profile = self.profile,
-            name_servers = name_servers.join(", "),
-            dns = list(&self.listen.dns),
-            dot = list(&self.listen.dot),
-            doh = list(&self.listen.doh),
-            api = self.listen.api,
-            days = VALIDITY_SECS_DEFAULT / (24 * 3600),
-        )
-    }
-
-    /// Text of `zone/static.zone`: the address of each name server inside the zone.
-    pub fn static_records_text(&self) -> String {
-        let address = self
-            .listen
-            .dns
-            .first()
-            .map_or([127, 0, 0, 1].into(), SocketAddr::ip);
-        let kind = if address.is_ipv4() { "A" } else { "AAAA" };
-        let mut text = String::from(
-            "; Records beside the devices: addresses of the name servers, TLSA of the DoT service,\n\
-             ; CAA, TXT, HTTPS. No wildcards, aliases or delegations. One record a line.\n",
-        );
-        for name in self.name_servers() {
-            let name = name.trim_end_matches('.').to_ascii_lowercase();
-            if name.ends_with(&format!(".{}", self.zone)) {
-                text.push_str(&format!("{name}. {kind} {address}\n"));
-            }
-        }
-        text
-    }
 }
 
 #[cfg(test)]

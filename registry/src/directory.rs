@@ -104,6 +104,11 @@ impl Directory {
         self.root.join("registry.db")
     }
 
+    /// Rows and results of bulk jobs.
+    pub fn jobs(&self) -> PathBuf {
+        self.root.join("jobs")
+    }
+
     /// Zone keys, static records and the signed zone.
     pub fn zone(&self) -> PathBuf {
         self.root.join("zone")

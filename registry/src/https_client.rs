@@ -1,11 +1,12 @@
 //! Sending a command to a registry's HTTPS door and reading its answer.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use http::{HeaderValue, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use iot_epp_api::client::{ClientError, ClientRequest, RESPONSE_OCTETS_MAX};
 use iot_epp_api::{BearerToken, ClientTransactionId, Command, Response};
@@ -14,10 +15,13 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use thiserror::Error;
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
 /// Longest wait for an answer.
 const DEADLINE: Duration = Duration::from_secs(60);
+/// How long an idle connection is used again: less than servers keep it.
+const IDLE_MAX: Duration = Duration::from_secs(5);
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
@@ -56,6 +60,7 @@ pub struct HttpsClient {
     name: ServerName<'static>,
     tls: Arc<ClientConfig>,
     token: BearerToken,
+    idle: Mutex<Option<Connection>>,
 }
 
 impl HttpsClient {
@@ -89,6 +94,7 @@ impl HttpsClient {
             name,
             tls: Arc::new(tls),
             token,
+            idle: Mutex::default(),
         })
     }
 
@@ -116,6 +122,22 @@ impl HttpsClient {
     }
 
     async fn exchange(&self, request: &ClientRequest) -> Result<Response, HttpsError> {
+        if let Some(connection) = self.take_idle() {
+            let failure = match self.ask(connection, request).await {
+                Err(HttpsError::Http(failure)) => failure,
+                other => return other,
+            };
+            // Most likely the server has closed it in the meantime. It is the same command under the
+            // same id: a retry. Where no other connection can be had, it stays unknown what came of it.
+            let Ok(connection) = self.connect().await else {
+                return Err(failure.into());
+            };
+            return self.ask(connection, request).await;
+        }
+        self.ask(self.connect().await?, request).await
+    }
+
+    async fn connect(&self) -> Result<Connection, HttpsError> {
         let connect = |source| HttpsError::Connect {
             address: self.address.clone(),
             source,
@@ -126,22 +148,61 @@ impl HttpsClient {
             .connect(self.name.clone(), stream)
             .await
             .map_err(connect)?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        let driver = tokio::spawn(connection);
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        Ok(Connection {
+            sender,
+            driver: tokio::spawn(connection),
+            used_at: Instant::now(),
+        })
+    }
+
+    async fn ask(
+        &self,
+        mut connection: Connection,
+        request: &ClientRequest,
+    ) -> Result<Response, HttpsError> {
         let mut http = request
             .to_http(&self.token)?
             .map(|body| Full::new(Bytes::from(body)));
         let host = HeaderValue::try_from(&self.address)
             .map_err(|_| HttpsError::Address(self.address.clone()))?;
         http.headers_mut().insert(header::HOST, host);
-        let (head, body) = sender.send_request(http).await?.into_parts();
+        connection.sender.ready().await?;
+        let answer = connection.sender.send_request(http).await?;
+        let (head, body) = answer.into_parts();
         let body = Limited::new(body, RESPONSE_OCTETS_MAX).collect().await;
         let body = body
             .map_err(|error| HttpsError::Body(error.to_string()))?
             .to_bytes();
-        driver.abort();
+        self.keep(connection);
         Ok(request.parse_response(head.status, &head.headers, &body)?)
+    }
+
+    fn take_idle(&self) -> Option<Connection> {
+        // A connection or none: whole even if a holder panicked.
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = idle.take()?;
+        let is_usable = connection.used_at.elapsed() < IDLE_MAX && !connection.sender.is_closed();
+        is_usable.then_some(connection)
+    }
+
+    fn keep(&self, mut connection: Connection) {
+        connection.used_at = Instant::now();
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        *idle = Some(connection);
+    }
+}
+
+/// An open connection; closed when it is dropped.
+struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    driver: JoinHandle<hyper::Result<()>>,
+    used_at: Instant,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
     }
 }
 

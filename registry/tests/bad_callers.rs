@@ -184,25 +184,27 @@ async fn roles_may_do_only_what_is_theirs() {
     };
     let device = format!("devices/{EID}");
     let hold = format!("{device}/processes/deactivateProcesses");
-    let mut account = Ask {
+    let account = Ask {
         path: "/rpp/v1/accounts".to_owned(),
-        ..Ask::create("")
+        ..Ask::create(r#"{"name":"mno-c","role":"operator"}"#)
     };
-    account.body = br#"{"name":"mno-c","role":"operator"}"#.to_vec();
-    let disable = "accounts/operator/processes/disableProcesses";
+    let disable = Ask {
+        method: Method::PATCH,
+        path: "/rpp/v1/accounts/operator".to_owned(),
+        ..Ask::create(r#"{"disabled":true}"#)
+    };
     let refusals: [(&str, &BearerToken, Vec<Ask>); 3] = [
         (
             "role asp",
             &asp,
             vec![
                 register.clone(),
-                get(&device),
-                get("devices"),
                 get(&format!("{device}/availability")),
                 change(Method::POST, &hold),
                 change(Method::DELETE, &device),
                 get("zone"),
                 account.clone(),
+                disable.clone(),
             ],
         ),
         (
@@ -212,8 +214,9 @@ async fn roles_may_do_only_what_is_theirs() {
                 get("zone"),
                 get("zone/check"),
                 get("accounts"),
+                get("accounts/mno-b"),
                 account,
-                change(Method::POST, disable),
+                disable,
             ],
         ),
         (
@@ -230,5 +233,16 @@ async fn roles_may_do_only_what_is_theirs() {
                 .await;
         }
     }
+    // A provider sees devices with slots bound to it; this one has none.
+    let absent = (404, "02303", "no such object");
+    let foreign = world
+        .refuses_as("foreign", &asp, &get(&device), absent)
+        .await;
+    let unknown = get(&format!("devices/{}", eid(7)));
+    let unknown = world.refuses_as("unknown", &asp, &unknown, absent).await;
+    assert_eq!(foreign.anonymous(), unknown.anonymous());
+    let list = get("devices").token(asp.expose());
+    let list = world.inside.send(&list).await.json();
+    assert_eq!(list["devices"].as_array().unwrap().len(), 0, "{list}");
     world.still_registers(ICCID).await;
 }

@@ -8,9 +8,10 @@ use crafted::Draft;
 use http::Method;
 use inside::raw::Ask;
 use inside::{
-    EID, ICCID, Inside, ZONE, certificate_of, create, device_id, done, eid, fingerprint, refused,
-    transaction,
+    EID, ICCID, Inside, ZONE, activate, create, deactivate, delete, device_id, done, eid,
+    fingerprint_of, info, refused, transaction,
 };
+use iot_epp_api::command::DeviceCommand;
 use iot_epp_api::{
     Command, DeviceState, ProcessKind, ProcessState, Reply, Response, ResultCode, Role,
 };
@@ -21,34 +22,13 @@ async fn mno(inside: &Inside, name: &str) -> HttpsClient {
     inside.client(&inside.account(name, Role::Mno).await)
 }
 
-fn deactivate(id: &str) -> Command {
-    Command::DeviceDeactivate {
-        device_id: device_id(id),
-    }
-}
-
-fn activate(id: &str) -> Command {
-    Command::DeviceActivate {
-        device_id: device_id(id),
-    }
-}
-
-fn delete(id: &str) -> Command {
-    Command::DeviceDelete {
-        device_id: device_id(id),
-    }
-}
-
 fn published(inside: &Inside, id: &str) -> Publication {
     let snapshot = inside.running.core.service.publisher().reader().snapshot();
     snapshot.publication(device_id(id), Slot::FIRST).unwrap()
 }
 
 async fn state(client: &HttpsClient, id: &str) -> DeviceState {
-    let command = Command::DeviceInfo {
-        device_id: device_id(id),
-    };
-    match done(client.give(command).await.unwrap()) {
+    match done(client.give(info(id)).await.unwrap()) {
         Reply::Device(info) => info.state,
         other => panic!("{other:?}"),
     }
@@ -93,7 +73,7 @@ async fn create_retried_twenty_times_is_one_device_with_one_certificate() {
         "every exchange has a name of its own"
     );
 
-    let found = Publication::Active(fingerprint(certificate_of(&replies[0])));
+    let found = Publication::Active(fingerprint_of(&replies[0]));
     assert_eq!(published(&inside, EID), found);
     for (table, rows) in [
         ("device", 1),
@@ -264,15 +244,18 @@ async fn what_is_not_published_in_time_is_pending_and_completed_by_the_next_star
         let id = transaction(&format!("pending-{kind}"));
         let response = client.give_as(command.clone(), id.clone()).await.unwrap();
         assert_eq!(response.code, ResultCode::CompletedPending, "{kind}");
-        let Reply::Pending { process_id } = done(response) else {
+        let Reply::Pending(pending) = done(response) else {
             panic!("{kind}: not pending");
         };
-        let device_id = command.device_id().unwrap();
-        let process = Command::ProcessInfo {
-            device_id,
+        assert_eq!(
+            (Some(pending.device_id), pending.kind),
+            (command.device_id(), kind)
+        );
+        let process = Command::Device(DeviceCommand::Process {
+            device_id: pending.device_id,
             kind,
-            process_id,
-        };
+            process_id: pending.process_id,
+        });
         assert_eq!(
             process_state(&client, &process).await,
             ProcessState::Pending,
@@ -306,17 +289,14 @@ async fn what_is_not_published_in_time_is_pending_and_completed_by_the_next_star
         let is_replayed = kind != ProcessKind::Deactivate;
         assert_eq!(retried.replayed, is_replayed, "{kind}");
         match done(retried) {
-            Reply::DeviceCreated {
-                certificate_pem,
-                publication,
-                ..
-            } => {
-                let active = Publication::Active(fingerprint(&certificate_pem));
+            reply @ Reply::Issued(_) => {
+                let active = Publication::Active(fingerprint_of(&reply));
                 assert_eq!(published(&inside, EID), active);
-                assert!(publication.visible_everywhere_by.is_some());
+                assert!(inside::issued(&reply).times.visible_everywhere_by.is_some());
             }
             Reply::Changed { times, .. } => {
-                assert!(times.denied_everywhere_by.is_some(), "{kind}");
+                let denied_by = times.unwrap().denied_everywhere_by;
+                assert!(denied_by.is_some(), "{kind}");
             }
             other => panic!("{kind}: {other:?}"),
         }

@@ -7,17 +7,20 @@ mod inside;
 
 use crafted::Draft;
 use inside::{
-    EID, Inside, TYPE_CERT, ZONE, certificate_of, create, device_id, done, fingerprint, refused,
-    transaction,
+    EID, Inside, TYPE_CERT, ZONE, activate, create, deactivate, delete, device_id, done,
+    fingerprint_of, info, issued, refused, transaction,
 };
-use iot_epp_api::{Command, DeviceState, DeviceStatus, Reply, ResultCode, Role};
+use iot_epp_api::command::TransferCommand;
+use iot_epp_api::{AccountName, Command, DeviceState, DeviceStatus, Reply, ResultCode, Role};
 use iot_identity::{OwnerName, Publication, Slot, ZoneName};
 use iot_registry::ca::TbsDevice;
 use iot_registry::clock::unix_now;
 use iot_registry::csr::{AcceptedCsr, accept};
 use iot_registry::https_client::HttpsClient;
-use iot_registry::lifecycle::{RESTORE_WINDOW_SECS, Refusal, Transition};
-use iot_registry::store::{Complete, Origin, Reserve, Reserved, Transit, Transited};
+use iot_registry::lifecycle::{RESTORE_WINDOW_SECS, Refusal};
+use iot_registry::store::{
+    ChangeDevice, Changed, Complete, Completed, Expire, Origin, Purpose, Reserve, Reserved, Wish,
+};
 
 const WEEK_SECS: u64 = 7 * 24 * 3600;
 const VALIDITY_SECS: u64 = 365 * 24 * 3600;
@@ -26,6 +29,10 @@ fn publication(inside: &Inside, slot: u16) -> Publication {
     let snapshot = inside.running.core.service.publisher().reader().snapshot();
     let slot = Slot::new(slot).unwrap();
     snapshot.publication(device_id(EID), slot).unwrap()
+}
+
+fn zone() -> ZoneName {
+    ZoneName::parse(ZONE).unwrap()
 }
 
 fn origin(account: &str, client_transaction_id: &str, digest: [u8; 32]) -> Origin {
@@ -40,19 +47,25 @@ fn origin(account: &str, client_transaction_id: &str, digest: [u8; 32]) -> Origi
 }
 
 fn accepted(draft: &Draft) -> AcceptedCsr {
-    accept(
-        &draft.der(),
-        device_id(EID),
-        &ZoneName::parse(ZONE).unwrap(),
-    )
-    .unwrap()
+    accept(&draft.der(), device_id(EID), &zone()).unwrap()
+}
+
+fn registration(now: u64) -> Purpose {
+    Purpose::Registration {
+        expires_at: now + 10 * VALIDITY_SECS,
+        auth_info: None,
+    }
 }
 
 /// Asks the store to register [`EID`] with a key at a time.
 async fn reserve(inside: &Inside, origin: &Origin, key: &Draft, now: u64) -> Reserved {
     let step = Reserve {
         origin: origin.clone(),
+        role: Role::Mno,
         device_id: device_id(EID),
+        purpose: registration(now),
+        asp: None,
+        if_version: None,
         key_hash: accepted(key).key_hash(),
         serial: serial_of(key),
         closed: None,
@@ -68,17 +81,27 @@ async fn reserve(inside: &Inside, origin: &Origin, key: &Draft, now: u64) -> Res
         .unwrap()
 }
 
+fn reserved_slot(reserved: Reserved) -> Slot {
+    match reserved {
+        Reserved::Slot(reservation) => reservation.slot,
+        other => panic!("not reserved: {other:?}"),
+    }
+}
+
 /// Every key gets a serial number of its own.
 fn serial_of(key: &Draft) -> [u8; 16] {
     accepted(key).key_hash()[..16].try_into().unwrap()
 }
 
-async fn transit(inside: &Inside, account: &str, transition: Transition, now: u64) -> Transited {
-    let step = Transit {
-        origin: origin(account, "step", [7; 32]),
-        operator: false,
+/// Asks the store for a change of [`EID`] at a time.
+async fn change_at(inside: &Inside, wish: Wish, now: u64) -> Changed {
+    let step = ChangeDevice {
+        origin: origin("mno-a", "step", [7; 32]),
+        role: Role::Mno,
+        zone: zone(),
         device_id: device_id(EID),
-        transition,
+        wish,
+        if_version: None,
         now,
     };
     inside
@@ -110,24 +133,19 @@ async fn change(client: &HttpsClient, command: Command) -> (DeviceState, Vec<Dev
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deleted_device_can_be_held_but_not_brought_back_by_activation() {
     let (inside, client, _) = registered("mno-a").await;
-    let device_id = device_id(EID);
-    let (state, _) = change(&client, Command::DeviceDelete { device_id }).await;
+    let (state, _) = change(&client, delete(EID)).await;
     assert_eq!(state, DeviceState::PendingDelete);
     assert_eq!(publication(&inside, 1), Publication::Absent);
 
-    let (state, statuses) = change(&client, Command::DeviceDeactivate { device_id }).await;
+    let (state, statuses) = change(&client, deactivate(EID)).await;
     assert_eq!(state, DeviceState::PendingDelete);
-    assert_eq!(
-        statuses,
-        [DeviceStatus::ClientHold, DeviceStatus::PendingDelete]
-    );
+    for status in [DeviceStatus::ClientHold, DeviceStatus::PendingDelete] {
+        assert!(statuses.contains(&status), "{statuses:?}");
+    }
     assert_eq!(publication(&inside, 1), Publication::Absent);
 
     let before = inside.trace().await;
-    for command in [
-        Command::DeviceActivate { device_id },
-        Command::DeviceDelete { device_id },
-    ] {
+    for command in [activate(EID), delete(EID)] {
         let problem = refused(client.give(command).await.unwrap());
         assert_eq!(problem.code, ResultCode::StatusProhibits);
         assert!(problem.reason.contains("deleted"), "{}", problem.reason);
@@ -140,36 +158,50 @@ async fn deleted_device_can_be_held_but_not_brought_back_by_activation() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transfer_that_a_deletion_ends_is_pending_for_nobody() {
+    let (inside, client, _) = registered("mno-a").await;
+    let other = inside.client(&inside.account("mno-b", Role::Mno).await);
+    let device_id = device_id(EID);
+    let to = AccountName::parse("mno-b").unwrap();
+    let push = Command::Transfer(TransferCommand::Push { device_id, to });
+    done(client.give(push).await.unwrap());
+    let pending = DeviceStatus::PendingTransfer;
+    let (_, statuses) = change(&client, deactivate(EID)).await;
+    assert!(statuses.contains(&pending), "{statuses:?}");
+    let (state, statuses) = change(&client, delete(EID)).await;
+    assert_eq!(state, DeviceState::PendingDelete);
+    assert!(!statuses.contains(&pending), "{statuses:?}");
+    let approve = Command::Transfer(TransferCommand::Approve {
+        device_id,
+        arrival: None,
+    });
+    let problem = refused(other.give(approve).await.unwrap());
+    assert_eq!(problem.code, ResultCode::ObjectDoesNotExist);
+    inside.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn operators_hold_is_lifted_by_operators_only() {
     let (inside, client, _) = registered("mno-a").await;
     let operator = inside.client(&inside.operator_token());
-    let device_id = device_id(EID);
-    let (activate, deactivate) = (
-        Command::DeviceActivate { device_id },
-        Command::DeviceDeactivate { device_id },
-    );
-    let (state, statuses) = change(&operator, deactivate.clone()).await;
-    assert_eq!(
-        (state, statuses),
-        (DeviceState::Inactive, vec![DeviceStatus::ServerHold])
-    );
+    let holds_of = |(state, statuses): (DeviceState, Vec<DeviceStatus>)| {
+        assert_eq!(state, DeviceState::Inactive);
+        let holds = [DeviceStatus::ServerHold, DeviceStatus::ClientHold];
+        holds.map(|hold| statuses.contains(&hold))
+    };
+    let changed = change(&operator, deactivate(EID)).await;
+    assert_eq!(holds_of(changed), [true, false]);
     // The sponsor's command succeeds, as far as it is his.
     for _ in 0..2 {
-        let (state, statuses) = change(&client, activate.clone()).await;
-        assert_eq!(
-            (state, statuses),
-            (DeviceState::Inactive, vec![DeviceStatus::ServerHold])
-        );
+        let changed = change(&client, activate(EID)).await;
+        assert_eq!(holds_of(changed), [true, false]);
         assert_eq!(publication(&inside, 1), Publication::Inactive);
     }
-    change(&client, deactivate).await;
-    let (state, statuses) = change(&operator, activate.clone()).await;
-    assert_eq!(
-        (state, statuses),
-        (DeviceState::Inactive, vec![DeviceStatus::ClientHold])
-    );
+    change(&client, deactivate(EID)).await;
+    let changed = change(&operator, activate(EID)).await;
+    assert_eq!(holds_of(changed), [false, true]);
     assert_eq!(publication(&inside, 1), Publication::Inactive);
-    let (state, _) = change(&client, activate).await;
+    let (state, _) = change(&client, activate(EID)).await;
     assert_eq!(state, DeviceState::Active);
     assert!(matches!(publication(&inside, 1), Publication::Active(_)));
     inside.stop().await;
@@ -178,6 +210,7 @@ async fn operators_hold_is_lifted_by_operators_only() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn result_of_a_create_is_kept_for_seven_days() {
     let (inside, _, key) = registered("mno-a").await;
+    inside.account("mno-b", Role::Mno).await;
     let created_at = inside.count("SELECT created_at FROM idempotency").await as u64;
     let digest = {
         let mut database = inside.database().await;
@@ -189,12 +222,12 @@ async fn result_of_a_create_is_kept_for_seven_days() {
     };
     let same = origin("mno-a", "first", digest);
     let other = origin("mno-a", "first", [0; 32]);
-    let foreign = origin("operator", "first", digest);
+    let foreign = origin("mno-b", "first", digest);
     let within = created_at + WEEK_SECS - 1;
     let before = inside.trace().await;
     let replayed = reserve(&inside, &same, &key, within).await;
     assert!(
-        matches!(replayed, Reserved::Replay { seq: 1 }),
+        matches!(replayed, Reserved::Replay { rows: Some((1, 1)) }),
         "{replayed:?}"
     );
     let refused = reserve(&inside, &other, &key, within).await;
@@ -221,23 +254,20 @@ async fn id_deleted_thirty_days_ago_is_registered_anew_in_the_next_slot() {
     // Long ago, as the store is told.
     let now = unix_now();
     let deleted_at = now - RESTORE_WINDOW_SECS;
-    let deleted = transit(&inside, "mno-a", Transition::Delete, deleted_at).await;
-    assert!(matches!(deleted, Transited::Done { .. }), "{deleted:?}");
+    let deleted = change_at(&inside, Wish::Delete, deleted_at).await;
+    assert!(matches!(deleted, Changed::Done(_)), "{deleted:?}");
     inside.running.core.service.publisher().journal_grew();
     let before = inside.trace().await;
     assert_eq!(publication(&inside, 1), Publication::Absent);
 
     // Now it is gone for everybody, its sponsor included.
-    let info = Command::DeviceInfo {
-        device_id: device_id(EID),
-    };
     assert_eq!(
-        refused(client.give(info).await.unwrap()).code,
+        refused(client.give(info(EID)).await.unwrap()).code,
         ResultCode::ObjectDoesNotExist
     );
-    let late = transit(&inside, "mno-a", Transition::Deactivate, now).await;
+    let late = change_at(&inside, Wish::Hold(true), now).await;
     assert!(
-        matches!(late, Transited::Refused(Refusal::NotFound(_))),
+        matches!(late, Changed::Refused(Refusal::NotFound(_))),
         "{late:?}"
     );
     // One second earlier it was still taken; and its key stays used for good.
@@ -255,13 +285,11 @@ async fn id_deleted_thirty_days_ago_is_registered_anew_in_the_next_slot() {
     // Another account registers it, through the door.
     let client_b = inside.client(&mno_b);
     let reply = done(client_b.give(create(EID, &second_key.der())).await.unwrap());
-    let Reply::DeviceCreated { info, .. } = &reply else {
-        panic!("{reply:?}");
-    };
+    let info = &issued(&reply).info;
     assert_eq!(info.account.as_str(), "mno-b");
     let slots: Vec<u16> = info.slots.iter().map(|slot| slot.slot.get()).collect();
     assert_eq!(slots, [1, 2]);
-    let second = fingerprint(certificate_of(&reply));
+    let second = fingerprint_of(&reply);
     assert_eq!(publication(&inside, 2), Publication::Active(second));
     // The first credential is listed again, and withdrawn for good.
     assert_eq!(publication(&inside, 1), Publication::Inactive);
@@ -271,11 +299,8 @@ async fn id_deleted_thirty_days_ago_is_registered_anew_in_the_next_slot() {
             .is_empty()
     );
     // Its former sponsor has no part in it.
-    let hold = Command::DeviceDeactivate {
-        device_id: device_id(EID),
-    };
     assert_eq!(
-        refused(client.give(hold).await.unwrap()).code,
+        refused(client.give(deactivate(EID)).await.unwrap()).code,
         ResultCode::ObjectDoesNotExist
     );
     let inside = inside.restart().await;
@@ -292,9 +317,7 @@ async fn slot_and_serial_of_a_certificate_that_was_not_made_are_never_used() {
     let now = unix_now();
     let origin = origin("mno-a", "given-up", [1; 32]);
     let key = Draft::new();
-    let Reserved::Slot(slot) = reserve(&inside, &origin, &key, now).await else {
-        panic!("not reserved");
-    };
+    let slot = reserved_slot(reserve(&inside, &origin, &key, now).await);
     assert_eq!(slot, Slot::FIRST);
     // While it is reserved nobody gets the id, and nothing is published.
     let problem = refused(client.give(create(EID, &Draft::new().der())).await.unwrap());
@@ -303,17 +326,19 @@ async fn slot_and_serial_of_a_certificate_that_was_not_made_are_never_used() {
     let (device_id, serial) = (device_id(EID), serial_of(&key));
     let give_up = Complete {
         origin,
+        zone: zone(),
         device_id,
+        purpose: registration(now),
         slot,
         serial,
         issued: None,
         now,
     };
-    assert!(store.commit(give_up).await.unwrap().is_none());
+    assert_eq!(store.commit(give_up).await.unwrap(), Completed::Void);
     assert_eq!(inside.count("SELECT count(*) FROM voided_serial").await, 1);
     // The same key may be used again, in the next slot.
     let reply = done(client.give(create(EID, &key.der())).await.unwrap());
-    let active = Publication::Active(fingerprint(certificate_of(&reply)));
+    let active = Publication::Active(fingerprint_of(&reply));
     assert_eq!(
         (publication(&inside, 1), publication(&inside, 2)),
         (Publication::Absent, active)
@@ -330,10 +355,8 @@ async fn certificate_past_its_time_is_inactive_without_anybodys_command() {
     let key = Draft::new();
     let now = unix_now();
     let origin = origin("mno-a", "short", [1; 32]);
-    let Reserved::Slot(slot) = reserve(&inside, &origin, &key, now).await else {
-        panic!("not reserved");
-    };
-    let owner = OwnerName::new(slot, device_id(EID), &ZoneName::parse(ZONE).unwrap());
+    let slot = reserved_slot(reserve(&inside, &origin, &key, now).await);
+    let owner = OwnerName::new(slot, device_id(EID), &zone());
     let serial = serial_of(&key);
     let tbs = TbsDevice {
         csr: accepted(&key),
@@ -350,19 +373,29 @@ async fn certificate_past_its_time_is_inactive_without_anybodys_command() {
     let device_id = device_id(EID);
     let step = Complete {
         origin,
+        zone: zone(),
         device_id,
+        purpose: registration(now),
         slot,
         serial,
         issued,
         now,
     };
-    assert!(service.store().commit(step).await.unwrap().is_some());
+    let completed = service.store().commit(step).await.unwrap();
+    assert!(matches!(completed, Completed::Done { .. }), "{completed:?}");
     service.publisher().journal_grew();
     inside.trace().await;
     assert!(matches!(publication(&inside, 1), Publication::Active(_)));
     let not_after = inside.count("SELECT not_after FROM credential").await as u64;
-    let expire = |now| iot_registry::store::Expire { now };
-    assert_eq!(service.store().commit(expire(not_after)).await.unwrap(), 0);
+    // What there is to do before are the messages that it will end.
+    let expire = |now| Expire {
+        zone: zone(),
+        random: [7; 16],
+        now,
+    };
+    while service.store().commit(expire(not_after)).await.unwrap() > 0 {}
+    inside.trace().await;
+    assert!(matches!(publication(&inside, 1), Publication::Active(_)));
     assert_eq!(
         service.store().commit(expire(not_after + 1)).await.unwrap(),
         1
@@ -371,7 +404,7 @@ async fn certificate_past_its_time_is_inactive_without_anybodys_command() {
     inside.trace().await;
     assert_eq!(publication(&inside, 1), Publication::Inactive);
     // Final: lifting a hold that is not there does not bring it back.
-    let (state, _) = change(&client, Command::DeviceActivate { device_id }).await;
+    let (state, _) = change(&client, activate(EID)).await;
     assert_eq!(state, DeviceState::Inactive);
     assert_eq!(publication(&inside, 1), Publication::Inactive);
     inside.stop().await;

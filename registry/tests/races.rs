@@ -6,12 +6,14 @@ mod inside;
 
 use crafted::Draft;
 use inside::{
-    Inside, TYPE_CERT, TYPE_TLSA, ZONE, certificate_of, create, device_id, eid, fingerprint,
-    transaction,
+    Inside, TYPE_CERT, TYPE_TLSA, ZONE, activate, create, deactivate, device_id, eid,
+    fingerprint_of, transaction,
 };
-use iot_epp_api::{Command, Reply, Response, ResultCode, Role};
+use iot_epp_api::device::SettableStatus;
+use iot_epp_api::{Reply, Response, ResultCode, Role};
 use iot_identity::{CertRecord, Publication, Slot, TlsaRecord};
 use iot_registry::https_client::HttpsClient;
+use iot_registry::lifecycle::Statuses;
 
 const PAIRS: u64 = 50;
 
@@ -53,7 +55,7 @@ async fn of_two_accounts_racing_for_one_id_one_gets_it_and_the_other_leaves_noth
         won_by_a += u64::from(a_won);
 
         let name = format!("1.{id}.{ZONE}");
-        let fingerprint = fingerprint(certificate_of(&reply));
+        let fingerprint = fingerprint_of(&reply);
         let cert = CertRecord { fingerprint }.rdata().to_vec();
         let tlsa = TlsaRecord { fingerprint }.rdata().to_vec();
         assert_eq!(inside.records_at(&name, TYPE_CERT), [cert], "{id}");
@@ -134,18 +136,19 @@ async fn whatever_order_racing_holds_are_committed_in_zone_and_database_agree() 
     let (client, _) = two_accounts(&inside).await;
     let id = eid(1);
     client.give(create(&id, &Draft::new().der())).await.unwrap();
-    let device_id = device_id(&id);
     for round in 0..PAIRS {
-        let hold = client.give(Command::DeviceDeactivate { device_id });
-        let lift = client.give(Command::DeviceActivate { device_id });
+        let hold = client.give(deactivate(&id));
+        let lift = client.give(activate(&id));
         let (hold, lift) = tokio::join!(hold, lift);
         assert!(
             hold.unwrap().outcome.is_ok() && lift.unwrap().outcome.is_ok(),
             "round {round}"
         );
-        let held = inside.count("SELECT client_hold FROM device").await == 1;
+        let bits = inside.count("SELECT statuses FROM device").await;
+        let statuses = Statuses::from_bits(bits.try_into().unwrap()).unwrap();
+        let held = statuses.contains(SettableStatus::ClientHold);
         let snapshot = inside.running.core.service.publisher().reader().snapshot();
-        let publication = snapshot.publication(device_id, Slot::FIRST).unwrap();
+        let publication = snapshot.publication(device_id(&id), Slot::FIRST).unwrap();
         assert_eq!(
             publication == Publication::Inactive,
             held,

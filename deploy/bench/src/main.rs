@@ -4,15 +4,18 @@
 //! Topics are what people call. The other commands are the processes that a topic starts, each on a
 //! core of its own: servers, floors and clients.
 
+mod bulk;
 mod certificate;
 mod change;
 mod cold;
 mod comparison;
 mod dnsperf;
+mod door_clients;
 mod dot;
 mod figure;
 mod fleet;
 mod idle_connections;
+mod info;
 mod kernel;
 mod machine;
 mod message_stream;
@@ -25,7 +28,9 @@ mod population;
 mod processes;
 mod product;
 mod queries;
+mod register;
 mod registry_server;
+mod requests_beforehand;
 mod resign;
 mod rounds;
 mod servers;
@@ -83,6 +88,12 @@ enum Command {
     Sign(Scale),
     /// Keeping signatures fresh.
     Resign(Scale),
+    /// Full registrations a second, through both doors.
+    Register(Scale),
+    /// Questions a second, and how long a deactivation takes.
+    Info(Scale),
+    /// A fleet registered by one job.
+    Bulk(Scale),
     /// The registry's own program.
     #[command(hide = true)]
     Registry {
@@ -232,6 +243,9 @@ fn run(command: &Command) -> anyhow::Result<bool> {
         Command::Start(scale) => ("start", scale, start::measure(scale)?),
         Command::Sign(scale) => ("sign", scale, sign::measure(scale.quick)?),
         Command::Resign(scale) => ("resign", scale, resign::measure(scale)?),
+        Command::Register(scale) => ("register", scale, register::measure(scale)?),
+        Command::Info(scale) => ("info", scale, info::measure(scale)?),
+        Command::Bulk(scale) => ("bulk", scale, bulk::measure(scale)?),
         Command::Registry { arguments } => {
             let arguments =
                 std::iter::once(OsString::from("iot-registry")).chain(arguments.iter().cloned());

@@ -3,17 +3,17 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use iot_dns_zone::Profile;
+use iot_epp_api::command::{AccountChange, AccountCommand, DeviceCommand, ZoneCommand};
 use iot_epp_api::{
-    AccountName, BearerToken, ClientTransactionId, Command, Reply, Response, ResultCode, Role,
+    AccountName, BearerToken, ClientTransactionId, Command, IdPrefix, Reply, Response, ResultCode,
+    Role,
 };
-use iot_identity::{Fingerprint, ZoneName};
+use iot_identity::ZoneName;
 use iot_registry::config::{InitialConfig, Listen};
 use iot_registry::directory::{self, Directory};
 use iot_registry::https_client::HttpsClient;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 
 /// Zone of every run.
 pub const ZONE: &str = "iotregistry.example";
@@ -37,6 +37,8 @@ pub fn initialise(path: &Path, profile: Profile) -> anyhow::Result<Directory> {
             dot: vec![any],
             doh: vec![any],
             api: any,
+            api_certificates: None,
+            epp: None,
         },
     };
     iot_registry::init::init(&directory, &initial)?;
@@ -70,20 +72,31 @@ pub fn registry_token(directory: &Directory) -> anyhow::Result<BearerToken> {
     Ok(BearerToken::parse(std::str::from_utf8(&token)?.trim())?)
 }
 
-/// Makes the accounts of [`OPERATORS`]; their tokens.
+/// Makes the accounts of [`OPERATORS`], which may register every device; their tokens.
 ///
 /// # Errors
 /// When the registry refuses.
 pub async fn make_operators(registry: &HttpsClient) -> anyhow::Result<Vec<BearerToken>> {
     let mut tokens = Vec::with_capacity(OPERATORS.len());
     for name in OPERATORS {
-        let command = Command::AccountCreate {
-            name: AccountName::parse(name)?,
+        let name = AccountName::parse(name)?;
+        let create = AccountCommand::Create {
+            name: name.clone(),
             role: Role::Mno,
         };
-        match registry.give(command).await?.outcome {
+        match registry.give(Command::Account(create)).await?.outcome {
             Ok(Reply::AccountCreated { token, .. }) => tokens.push(token),
             other => bail!("account {name}: {other:?}"),
+        }
+        let grants = [
+            AccountChange::AddPrefix(IdPrefix::parse("89")?),
+            AccountChange::AllowIccids(true),
+        ];
+        for change in grants {
+            let name = name.clone();
+            let grant = Command::Account(AccountCommand::Update { name, change });
+            let given = registry.give(grant).await?.outcome;
+            given.context("what an account may register")?;
         }
     }
     Ok(tokens)
@@ -97,16 +110,6 @@ pub fn certificate_request() -> anyhow::Result<Vec<u8>> {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
     let request = rcgen::CertificateParams::default().serialize_request(&key)?;
     Ok(request.der().to_vec())
-}
-
-/// What the DNS has to say of a certificate.
-///
-/// # Errors
-/// When the text is not one PEM certificate.
-pub fn fingerprint_of_pem(pem: &str) -> anyhow::Result<Fingerprint> {
-    let certificate =
-        CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| anyhow!("{error}"))?;
-    Ok(Fingerprint::of_certificate(&certificate))
 }
 
 /// Names the requests of one client, so that a retry can be told from a new request.
@@ -136,7 +139,11 @@ impl Transactions {
 /// # Errors
 /// The findings.
 pub async fn check_zone(registry: &HttpsClient) -> anyhow::Result<u64> {
-    match registry.give(Command::ZoneCheck).await?.outcome {
+    match registry
+        .give(Command::Zone(ZoneCommand::Check))
+        .await?
+        .outcome
+    {
         Ok(Reply::ZoneReport(report)) if report.findings.is_empty() => Ok(report.device_names),
         Ok(Reply::ZoneReport(report)) => bail!("zone check: {}", report.findings.join("; ")),
         other => bail!("zone check: {other:?}"),
@@ -159,9 +166,13 @@ pub async fn device_info(
     client: &HttpsClient,
     device_id: iot_identity::DeviceId,
 ) -> anyhow::Result<Option<iot_epp_api::DeviceInfo>> {
-    let response = client.give(Command::DeviceInfo { device_id }).await;
+    let asked = Command::Device(DeviceCommand::Info {
+        device_id,
+        auth_info: None,
+    });
+    let response = client.give(asked).await;
     match response.context("device info")?.outcome {
-        Ok(Reply::Device(info)) => Ok(Some(info)),
+        Ok(Reply::Device(info)) => Ok(Some(*info)),
         Err(problem) if problem.code == ResultCode::ObjectDoesNotExist => Ok(None),
         other => bail!("info of {device_id}: {other:?}"),
     }

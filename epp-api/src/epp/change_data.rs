@@ -4,9 +4,11 @@
 use time::OffsetDateTime;
 
 use crate::epp::namespace::change_poll;
+use crate::epp::read_error::ReadError;
 use crate::epp::reason::{short_token, write_reason};
 use crate::epp::transaction_id::ServerTransactionId;
-use crate::epp::xml::{XmlWriter, instant};
+use crate::epp::xml::{XmlReader, XmlWriter, instant};
+use crate::message::ChangeOperation;
 
 /// A change, as the queue explains it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +17,7 @@ pub struct ChangeData {
     pub state: ChangeState,
     /// What was done.
     pub operation: ChangeOperation,
-    /// More exactly: such as `hold` beside `update`.
+    /// More exactly: the name of the [`Event`](crate::message::Event).
     pub sub_operation: Option<String>,
     /// When.
     pub changed_at: OffsetDateTime,
@@ -23,8 +25,6 @@ pub struct ChangeData {
     pub server_transaction_id: ServerTransactionId,
     /// Who did it: an account's name, or `registry` where the text is empty.
     pub who: String,
-    /// A case that it belongs to.
-    pub case: Option<Case>,
     /// Why; the schema has room for 32 characters.
     pub reason: Option<String>,
 }
@@ -38,64 +38,12 @@ pub enum ChangeState {
     After,
 }
 
-/// What can be done to an object (RFC 8590 §2.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ChangeOperation {
-    /// Registered.
-    Create,
-    /// Deleted; with a restore window.
-    Delete,
-    /// Extended.
-    Renew,
-    /// Moved to another account.
-    Transfer,
-    /// Changed: holds, slots, prohibitions.
-    Update,
-    /// Brought back.
-    Restore,
-    /// Extended by itself.
-    AutoRenew,
-    /// Deleted by itself.
-    AutoDelete,
-    /// Gone when the restore window ended.
-    AutoPurge,
-    /// Something else, which the sub-operation names.
-    Custom,
-}
-
-/// A case of dispute or abuse.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Case {
-    /// Whose cases these are, such as `abuse-desk`.
-    pub name: Option<String>,
-    /// The case's number there.
-    pub id: String,
-}
-
 impl ChangeState {
     /// The name in the schema.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Before => "before",
             Self::After => "after",
-        }
-    }
-}
-
-impl ChangeOperation {
-    /// The name in the schema.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Delete => "delete",
-            Self::Renew => "renew",
-            Self::Transfer => "transfer",
-            Self::Update => "update",
-            Self::Restore => "restore",
-            Self::AutoRenew => "autoRenew",
-            Self::AutoDelete => "autoDelete",
-            Self::AutoPurge => "autoPurge",
-            Self::Custom => "custom",
         }
     }
 }
@@ -122,19 +70,41 @@ impl ChangeData {
                 who.as_str()
             };
             writer.element(change_poll("who"), who);
-            if let Some(case) = &self.case {
-                case.write(writer);
-            }
             write_reason(change_poll("reason"), self.reason.as_deref(), writer);
         });
     }
-}
 
-impl Case {
-    /// Our cases are none of the two domain name policies that the schema names.
-    fn write(&self, writer: &mut XmlWriter) {
-        let mut attributes = vec![("type", "custom")];
-        attributes.extend(self.name.as_deref().map(|name| ("name", name)));
-        writer.text(change_poll("caseId"), &attributes, &self.id);
+    /// Reads `changeData`, which was entered.
+    pub(crate) fn read(reader: &mut XmlReader<'_>) -> Result<Self, ReadError> {
+        let states = [
+            ("before", ChangeState::Before),
+            ("after", ChangeState::After),
+        ];
+        let state = match reader.attribute("state") {
+            Some(state) => state.one_of(&states)?,
+            None => ChangeState::After,
+        };
+        reader.enter(change_poll("operation"))?;
+        let sub_operation = reader.attribute("op").map(|op| op.token().to_string());
+        Ok(Self {
+            state,
+            sub_operation,
+            operation: reader
+                .value("operation")?
+                .named(ChangeOperation::from_name)?,
+            changed_at: reader.instant(change_poll("date"))?,
+            server_transaction_id: {
+                let id = reader.required(change_poll("svTRID"))?;
+                id.named(ServerTransactionId::parse)?
+            },
+            who: reader
+                .required(change_poll("who"))?
+                .normalized()
+                .to_string(),
+            reason: {
+                let reason = reader.optional(change_poll("reason"))?;
+                reason.map(|reason| reason.token().to_string())
+            },
+        })
     }
 }

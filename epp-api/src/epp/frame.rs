@@ -2,12 +2,12 @@
 
 use thiserror::Error;
 
-use crate::epp::device::{DeviceCommand, Verb};
+use crate::epp::device::{DeviceRequest, Verb};
 use crate::epp::login::{Login, LoginSecurity, ShortLogin};
 use crate::epp::namespace::{EPP, epp, login_security};
 use crate::epp::poll::Poll;
 use crate::epp::read_error::{ReadError, excerpt};
-use crate::epp::xml::{XmlReader, XmlWriter};
+use crate::epp::xml::{DocumentLimits, XmlReader, XmlWriter};
 use crate::transaction::ClientTransactionId;
 
 /// What a client can send.
@@ -34,7 +34,7 @@ pub enum EppCommand {
     /// Read the queue of messages.
     Poll(Poll),
     /// Something about devices.
-    Device(DeviceCommand),
+    Device(DeviceRequest),
 }
 
 /// A document that was not understood.
@@ -98,7 +98,7 @@ impl EppCommand {
 }
 
 fn read_document(document: &[u8], elements: &mut usize) -> Result<Frame, ReadError> {
-    let mut reader = XmlReader::open(document)?;
+    let mut reader = XmlReader::open(document, DocumentLimits::COMMANDS)?;
     let read = read_frame(&mut reader);
     *elements += reader.elements();
     let frame = read?;
@@ -178,7 +178,7 @@ fn read_verb(reader: &mut XmlReader<'_>) -> Result<Unextended, ReadError> {
     } else {
         for verb in Verb::ALL {
             if reader.try_enter(epp(verb.as_str()))? {
-                let command = DeviceCommand::read(verb, reader)?;
+                let command = DeviceRequest::read(verb, reader)?;
                 let command = Box::new(EppCommand::Device(command));
                 return Ok(Unextended::Complete(command));
             }
@@ -200,7 +200,7 @@ fn find_client_transaction_id(
     document: &[u8],
     elements: &mut usize,
 ) -> Option<ClientTransactionId> {
-    let mut reader = XmlReader::open(document).ok()?;
+    let mut reader = XmlReader::open(document, DocumentLimits::COMMANDS).ok()?;
     let found = find_in_command(&mut reader);
     *elements += reader.elements();
     found.ok().flatten()

@@ -1,7 +1,7 @@
 //! Frames on the connection (RFC 5734 §4): four octets with the length of the whole, themselves
 //! included, in network order; then one XML document.
 //!
-//! Limit: [`FRAME_OCTETS_MAX`]. What a length announces is never allocated before it has arrived.
+//! Limits: [`FRAME_OCTETS_MAX`] for what clients send, [`ANSWER_OCTETS_MAX`] for what they read. What a length announces is never allocated before it has arrived.
 
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
@@ -11,6 +11,8 @@ pub const HEADER_OCTETS: usize = 4;
 /// Longest document in a frame, in octets: a thousand ids to check, or four certificate requests of
 /// the longest kind.
 pub const FRAME_OCTETS_MAX: usize = 64 * 1024;
+/// Longest document that a client reads, in octets: one of us can have any number of slots in it.
+pub const ANSWER_OCTETS_MAX: usize = 16 * 1024 * 1024;
 
 /// The octets cannot be taken apart any more: where the next frame begins is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -24,10 +26,12 @@ pub enum FramingError {
         length: u32,
     },
     /// A length beyond the limit.
-    #[error("a frame has at most {FRAME_OCTETS_MAX} octets of XML, here it says {length}")]
+    #[error("a frame has at most {octets_max} octets of XML, here it says {length}")]
     TooLong {
         /// The length as received.
         length: u32,
+        /// Most octets of a document.
+        octets_max: usize,
     },
 }
 
@@ -36,17 +40,37 @@ pub enum FramingError {
 /// Holds what has arrived of the frames that were not taken yet. Who feeds it stops reading while
 /// [`is_full`](Self::is_full), so that no more than two frames are ever held. Octets are wiped as
 /// they are taken: there may be passwords among them.
-#[derive(Default)]
 pub struct FrameDecoder {
     octets: Zeroizing<Vec<u8>>,
+    /// Most octets of a document.
+    octets_max: usize,
     /// Octets at the front that were taken already.
     taken: usize,
 }
 
+impl Default for FrameDecoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl FrameDecoder {
-    /// A decoder at the begin of a stream.
+    /// A decoder at the begin of what a client sends.
     pub fn new() -> Self {
-        Self::default()
+        Self::within(FRAME_OCTETS_MAX)
+    }
+
+    /// A decoder at the begin of what a client reads.
+    pub fn of_answers() -> Self {
+        Self::within(ANSWER_OCTETS_MAX)
+    }
+
+    fn within(octets_max: usize) -> Self {
+        Self {
+            octets: Zeroizing::default(),
+            octets_max,
+            taken: 0,
+        }
     }
 
     /// Adds octets as they arrive.
@@ -65,13 +89,13 @@ impl FrameDecoder {
     /// The next document, when all of it is there.
     ///
     /// # Errors
-    /// A length outside 5 to [`FRAME_OCTETS_MAX`] + 4; the same error again at every further call.
+    /// A length outside 5 to the limit and 4; the same error again at every further call.
     pub fn next_document(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, FramingError> {
         let waiting = &self.octets[self.taken..];
         let Some((header, rest)) = waiting.split_first_chunk::<HEADER_OCTETS>() else {
             return Ok(None);
         };
-        let document_octets = document_octets(u32::from_be_bytes(*header))?;
+        let document_octets = document_octets(u32::from_be_bytes(*header), self.octets_max)?;
         let Some(document) = rest.get(..document_octets) else {
             return Ok(None);
         };
@@ -88,7 +112,7 @@ impl FrameDecoder {
 
     /// Whether there is enough for a whole frame of the longest kind: nothing more should be read.
     pub fn is_full(&self) -> bool {
-        self.octets.len() - self.taken >= HEADER_OCTETS + FRAME_OCTETS_MAX
+        self.octets.len() - self.taken >= HEADER_OCTETS + self.octets_max
     }
 
     fn compact(&mut self) {
@@ -103,11 +127,12 @@ impl FrameDecoder {
     }
 }
 
-fn document_octets(length: u32) -> Result<usize, FramingError> {
-    let octets = usize::try_from(length).map_err(|_| FramingError::TooLong { length })?;
+fn document_octets(length: u32, octets_max: usize) -> Result<usize, FramingError> {
+    let too_long = FramingError::TooLong { length, octets_max };
+    let octets = usize::try_from(length).map_err(|_| too_long)?;
     match octets.checked_sub(HEADER_OCTETS) {
         None | Some(0) => Err(FramingError::Empty { length }),
-        Some(octets) if octets > FRAME_OCTETS_MAX => Err(FramingError::TooLong { length }),
+        Some(octets) if octets > octets_max => Err(too_long),
         Some(octets) => Ok(octets),
     }
 }
@@ -173,7 +198,9 @@ mod tests {
             let mut decoder = FrameDecoder::new();
             decoder.push(&length.to_be_bytes());
             let refused = decoder.next_document().map(|_| ());
-            assert_eq!(refused, Err(FramingError::TooLong { length }));
+            let octets_max = FRAME_OCTETS_MAX;
+            let too_long = FramingError::TooLong { length, octets_max };
+            assert_eq!(refused, Err(too_long));
             assert!(decoder.octets.capacity() < 64);
         }
     }

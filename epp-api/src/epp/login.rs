@@ -3,10 +3,12 @@
 //! Limits: passwords of 6 to 16 characters, with the extension up to [`LONG_PASSWORD_CHARACTERS_MAX`];
 //! [`SERVICES_MAX`] services of either kind.
 
-use crate::epp::namespace::{Name, epp, login_security};
+use crate::account::AccountName;
+use crate::epp::greeting::{LANGUAGE, VERSION};
+use crate::epp::namespace::{EXTENSIONS, Name, OBJECTS, epp, login_security};
 use crate::epp::read_error::ReadError;
-use crate::epp::secret::Secret;
 use crate::epp::xml::{XmlReader, XmlWriter};
+use crate::secret::Secret;
 
 /// Longest password of the extension, in characters: more would only feed the hash.
 pub const LONG_PASSWORD_CHARACTERS_MAX: usize = 128;
@@ -210,6 +212,21 @@ impl UserAgent {
 }
 
 impl Login {
+    /// A login for every object and extension that there is.
+    pub fn for_everything(account: &AccountName, password: Secret) -> Self {
+        let uris = |uris: &[&str]| uris.iter().map(|uri| (*uri).to_owned()).collect();
+        Self {
+            client_id: account.as_str().to_owned(),
+            password,
+            new_password: None,
+            version: VERSION.to_owned(),
+            language: LANGUAGE.to_owned(),
+            object_uris: uris(&OBJECTS),
+            extension_uris: uris(&EXTENSIONS),
+            user_agent: None,
+        }
+    }
+
     /// Writes `<login>`; a password that is too long for it is left to the extension.
     pub(crate) fn write(&self, writer: &mut XmlWriter) {
         let new_password = self.new_password.as_ref();

@@ -62,6 +62,33 @@ pub(crate) const fn device(local: &'static str) -> Name {
     }
 }
 
+/// Elements of the device object that a reason can be about, by their own names and by those of the
+/// members of JSON documents where these differ.
+const ELEMENTS: [(&str, &str); 16] = [
+    ("id", "id"),
+    ("deviceId", "id"),
+    ("csr", "csr"),
+    ("period", "period"),
+    ("asp", "asp"),
+    ("authInfo", "authInfo"),
+    ("curExpDate", "curExpDate"),
+    ("currentExpiry", "curExpDate"),
+    ("slot", "slot"),
+    ("status", "status"),
+    ("statuses", "status"),
+    ("to", "to"),
+    ("gainingClientId", "to"),
+    ("arrival", "arrival"),
+    ("newSlot", "newSlot"),
+    ("restore", "restore"),
+];
+
+/// The element of the device object that is known by this name.
+pub(crate) fn device_element(known_as: &str) -> Option<Name> {
+    let found = ELEMENTS.iter().find(|(name, _)| *name == known_as);
+    found.map(|(_, local)| device(local))
+}
+
 /// A name of the change poll extension.
 pub(crate) const fn change_poll(local: &'static str) -> Name {
     Name {

@@ -2,15 +2,17 @@
 
 use thiserror::Error;
 
-use crate::epp::framing::FRAME_OCTETS_MAX;
-use crate::epp::xml::{ATTRIBUTES_MAX, DEPTH_MAX, ELEMENTS_MAX};
+use crate::epp::framing::{ANSWER_OCTETS_MAX, FRAME_OCTETS_MAX};
+use crate::epp::xml::{ANSWER_ELEMENTS_MAX, ATTRIBUTES_MAX, DEPTH_MAX, ELEMENTS_MAX};
 use crate::result_code::ResultCode;
 
 /// A document that is no frame of ours. Values are never quoted: they may be secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ReadError {
     /// More octets than a frame has.
-    #[error("a document has at most {FRAME_OCTETS_MAX} octets")]
+    #[error(
+        "a command has at most {FRAME_OCTETS_MAX} octets, an answer at most {ANSWER_OCTETS_MAX}"
+    )]
     TooLong,
     /// Octets that are not UTF-8; UTF-16 with or without mark is found here.
     #[error("the document is not UTF-8 at octet {offset}")]
@@ -36,8 +38,10 @@ pub enum ReadError {
     /// A reference to something else than a character or the five entities of XML.
     #[error("the document refers to an entity that is not defined")]
     UndefinedEntity,
-    /// More elements than any command has.
-    #[error("a document has at most {ELEMENTS_MAX} elements")]
+    /// More elements than any command or answer has.
+    #[error(
+        "a command has at most {ELEMENTS_MAX} elements, an answer at most {ANSWER_ELEMENTS_MAX}"
+    )]
     TooManyElements,
     /// More attributes than any element has.
     #[error("an element has at most {ATTRIBUTES_MAX} attributes")]

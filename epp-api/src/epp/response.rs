@@ -3,12 +3,12 @@
 
 use time::OffsetDateTime;
 
+use crate::device::DeviceInfo;
 use crate::epp::change_data::ChangeData;
-use crate::epp::device::{
-    CheckResult, CreateData, InfoData, PendingActionData, RenewData, TransferData, UpdateData,
-};
-use crate::epp::namespace::{CHANGE_POLL, DEVICE, LOGIN_SECURITY, Name, epp};
+use crate::epp::device::write_device_info;
+use crate::epp::namespace::{CHANGE_POLL, DEVICE, LOGIN_SECURITY, Name, device, epp};
 use crate::epp::reason::short_token;
+use crate::epp::response_data::ResponseData;
 use crate::epp::security_event::SecurityEvent;
 use crate::epp::services::Services;
 use crate::epp::transaction_id::ServerTransactionId;
@@ -18,6 +18,8 @@ use crate::transaction::ClientTransactionId;
 
 /// Longest sentence in an answer, in characters.
 const SENTENCE_CHARACTERS_MAX: usize = 1024;
+/// What the schema wants in the place of a value, where no element is known.
+pub(crate) const UNDEFINED: Name = epp("undef");
 
 /// What a command is answered with, but for the names of the transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub struct Answer {
     pub queue: Option<MessageQueue>,
     /// What was found or done.
     pub data: Option<ResponseData>,
+    /// Beside a change that left the device there: what it was before.
+    pub before: Option<Box<DeviceInfo>>,
     /// Beside a message of the queue: what was changed.
     pub change: Option<ChangeData>,
     /// Beside a login: what the client should know.
@@ -50,7 +54,7 @@ pub struct Reason {
 pub struct MessageQueue {
     /// Messages in it.
     pub count: u64,
-    /// Number of the first of them, or of the one that was just acknowledged.
+    /// Number of the first of them.
     pub message_id: u64,
     /// The first message.
     pub head: Option<QueuedMessage>,
@@ -65,25 +69,6 @@ pub struct QueuedMessage {
     pub text: String,
 }
 
-/// What was found or done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ResponseData {
-    /// Of a check; at least one result.
-    Check(Vec<CheckResult>),
-    /// Of an info; or beside a message, the device that it is about.
-    Info(Box<InfoData>),
-    /// Of a create.
-    Create(CreateData),
-    /// Of an update.
-    Update(UpdateData),
-    /// Of a renew.
-    Renew(RenewData),
-    /// Of a transfer.
-    Transfer(TransferData),
-    /// Of a pending command, in the queue.
-    PendingAction(PendingActionData),
-}
-
 impl Answer {
     /// An answer of the code alone.
     pub fn new(code: ResultCode) -> Self {
@@ -92,6 +77,7 @@ impl Answer {
             reasons: Vec::new(),
             queue: None,
             data: None,
+            before: None,
             change: None,
             security_events: Vec::new(),
         }
@@ -180,6 +166,7 @@ impl Answer {
     fn parts(&self) -> impl Iterator<Item = Part> {
         let there = [
             (self.data.is_some(), Part::DATA),
+            (self.before.is_some(), Part::BEFORE),
             (self.change.is_some(), Part::CHANGE),
             (!self.security_events.is_empty(), Part::SECURITY),
         ];
@@ -206,6 +193,15 @@ impl Part {
             }
         },
     };
+    const BEFORE: Self = Self {
+        namespace: DEVICE,
+        is_data: true,
+        write: |answer, writer| {
+            if let Some(before) = &answer.before {
+                write_device_info(device("preData"), before, writer);
+            }
+        },
+    };
     const CHANGE: Self = Self {
         namespace: CHANGE_POLL,
         is_data: false,
@@ -225,7 +221,7 @@ impl Part {
 impl Reason {
     /// The schema wants an element in the value; where none is known it is `undef`, as registries do.
     fn write(&self, writer: &mut XmlWriter) {
-        let element = self.element.unwrap_or(epp("undef"));
+        let element = self.element.unwrap_or(UNDEFINED);
         write_extended_value(&self.text, writer, |writer| writer.empty(element, &[]));
     }
 }
@@ -251,19 +247,5 @@ impl MessageQueue {
                 &short_token(&head.text, SENTENCE_CHARACTERS_MAX),
             );
         });
-    }
-}
-
-impl ResponseData {
-    fn write(&self, writer: &mut XmlWriter) {
-        match self {
-            Self::Check(results) => CheckResult::write_all(results, writer),
-            Self::Info(data) => data.write(writer),
-            Self::Create(data) => data.write(writer),
-            Self::Update(data) => data.write(writer),
-            Self::Renew(data) => data.write(writer),
-            Self::Transfer(data) => data.write(writer),
-            Self::PendingAction(data) => data.write(writer),
-        }
     }
 }

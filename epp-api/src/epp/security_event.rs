@@ -4,8 +4,9 @@
 use time::OffsetDateTime;
 
 use crate::epp::namespace::login_security;
+use crate::epp::read_error::ReadError;
 use crate::epp::reason::short_token;
-use crate::epp::xml::{XmlWriter, instant};
+use crate::epp::xml::{XmlReader, XmlWriter, instant};
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +56,21 @@ pub enum SecurityEventLevel {
 }
 
 impl SecurityEventKind {
+    /// Every kind.
+    pub const ALL: [Self; 7] = [
+        Self::Password,
+        Self::Certificate,
+        Self::Cipher,
+        Self::TlsProtocol,
+        Self::NewPassword,
+        Self::Statistic,
+        Self::Custom,
+    ];
+
+    fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// The name in the schema.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -80,17 +96,64 @@ impl SecurityEventLevel {
 }
 
 impl SecurityEvent {
-    /// The new password was not accepted.
-    pub fn new_password_refused(reason: impl Into<String>) -> Self {
+    /// An event with nothing but its sentence.
+    pub fn new(
+        kind: SecurityEventKind,
+        level: SecurityEventLevel,
+        text: impl Into<String>,
+    ) -> Self {
         Self {
-            kind: SecurityEventKind::NewPassword,
-            level: SecurityEventLevel::Error,
+            kind,
+            level,
             name: None,
             expires_at: None,
             value: None,
             duration_days: None,
-            text: reason.into(),
+            text: text.into(),
         }
+    }
+
+    /// The new password was not accepted.
+    pub fn new_password_refused(reason: impl Into<String>) -> Self {
+        Self::new(
+            SecurityEventKind::NewPassword,
+            SecurityEventLevel::Error,
+            reason,
+        )
+    }
+
+    /// The client's certificate expires at this time.
+    pub fn certificate_expires(at: OffsetDateTime) -> Self {
+        let text = "the client certificate expires; ask for a new one before";
+        let mut event = Self::new(
+            SecurityEventKind::Certificate,
+            SecurityEventLevel::Warning,
+            text,
+        );
+        event.expires_at = Some(at);
+        event
+    }
+
+    /// The password expires, or expired, at this time.
+    pub fn password_expires(at: OffsetDateTime, level: SecurityEventLevel) -> Self {
+        let text = "the password expires; set a new one with the login";
+        let mut event = Self::new(SecurityEventKind::Password, level, text);
+        event.expires_at = Some(at);
+        event
+    }
+
+    /// So many logins of this account failed within so many days.
+    pub fn failed_logins(count: u64, within_days: u16) -> Self {
+        let text = format!("{count} logins of this account failed within {within_days} days");
+        let mut event = Self::new(
+            SecurityEventKind::Statistic,
+            SecurityEventLevel::Warning,
+            text,
+        );
+        event.name = Some("failedLogins".to_owned());
+        event.value = Some(count.to_string());
+        event.duration_days = Some(within_days);
+        event
     }
 
     /// Writes the events, of which there is at least one.
@@ -117,5 +180,49 @@ impl SecurityEvent {
         }
         let text = short_token(&self.text, 1024);
         writer.text(login_security("event"), &attributes, &text);
+    }
+
+    /// Reads the children of `loginSecData`, which was entered.
+    pub(crate) fn read_all(reader: &mut XmlReader<'_>) -> Result<Vec<Self>, ReadError> {
+        let mut events = Vec::new();
+        while reader.try_enter(login_security("event"))? {
+            events.push(Self::read(reader)?);
+        }
+        Ok(events)
+    }
+
+    fn read(reader: &mut XmlReader<'_>) -> Result<Self, ReadError> {
+        let levels = [
+            ("warning", SecurityEventLevel::Warning),
+            ("error", SecurityEventLevel::Error),
+        ];
+        let kind = reader
+            .required_attribute("type")?
+            .named(SecurityEventKind::from_name)?;
+        let level = reader.required_attribute("level")?.one_of(&levels)?;
+        let name = reader
+            .attribute("name")
+            .map(|name| name.token().to_string());
+        let expires_at = reader
+            .attribute("exDate")
+            .map(|at| at.instant())
+            .transpose()?;
+        let value = reader
+            .attribute("value")
+            .map(|value| value.token().to_string());
+        let days = |text: &str| text.strip_prefix('P')?.strip_suffix('D')?.parse().ok();
+        let duration_days = reader
+            .attribute("duration")
+            .map(|value| value.named(days))
+            .transpose()?;
+        Ok(Self {
+            kind,
+            level,
+            name,
+            expires_at,
+            value,
+            duration_days,
+            text: reader.value("event")?.normalized().to_string(),
+        })
     }
 }

@@ -4,77 +4,80 @@
 //! everything but the body, [`Head::into_request`] adds it.
 
 use http::{HeaderMap, Method, Uri};
-use iot_identity::DeviceId;
 
-use crate::account::{AccountName, Role};
-use crate::command::{Command, DEVICES_DEFAULT, DEVICES_MAX, Door, Request};
-use crate::json::csr_text;
-use crate::json::encode::{Asked, Subject};
-use crate::json::header::{check_content, client_transaction_id};
-use crate::json::members::Members;
-use crate::json::refusal::{Refusal, excerpt};
-use crate::json::route::{Route, decimal, percent_decode};
-use crate::response::ProcessKind;
+use crate::command::{Door, Request};
+use crate::json::body;
+use crate::json::condition::{if_match, if_none_match};
+use crate::json::encode::{About, Asked};
+use crate::json::given::{Given, read_query};
+use crate::json::header::{
+    RPP_AUTHORIZATION, auth_info, check_media_type, client_transaction_id, is_json, is_ndjson,
+    last_event_id,
+};
+use crate::json::operation::{Action, Body, Operation, Resource};
+use crate::json::refusal::Refusal;
+use crate::json::route::below_base_path;
 use crate::result_code::ResultCode;
 use crate::transaction::ClientTransactionId;
 
-/// Longest body of a request, in octets: four times the longest certificate request.
+/// Longest document in the body of a request, in octets: four times the longest certificate request.
+/// Rows of a job have a maximum of their own ([`crate::command::JOB_PART_OCTETS_MAX`]).
 pub const BODY_OCTETS_MAX: usize = 64 * 1024;
 
 /// A request of which only the body is missing.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Head {
+    operation: &'static Operation,
+    given: Given,
     client_transaction_id: Option<ClientTransactionId>,
-    stage: Stage,
-    content: Result<(), Refusal>,
+    if_version: Option<u64>,
+    if_none_match: Vec<u64>,
+    last_event_id: Option<u64>,
+    media_type: Result<(), Refusal>,
 }
 
-/// What the head says, and what the body has to add.
-#[derive(Clone, Debug)]
-enum Stage {
-    /// All is said; a body would be an error.
-    WithoutBody(Command),
-    /// All is said; the body may be an empty object.
-    WithEmptyObject(Command),
-    DeviceCreate,
-    AccountCreate,
+impl std::fmt::Debug for Head {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Head({} {:?})", self.operation.id, self.given)
+    }
 }
 
 impl Head {
     /// Reads everything but the body.
     ///
     /// # Errors
-    /// No such resource or method, a path, query or header outside its syntax, or `RPP-Cltrid`
-    /// missing on a request that changes state.
+    /// No such resource or method; a path, query or header outside its syntax; a header that has no
+    /// meaning there; `RPP-Cltrid` missing on a request that changes state.
     pub fn decode(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Self, Refusal> {
-        let stage = stage(method, &Route::parse(uri.path())?, uri.query())?;
+        let resource = Resource::find(below_base_path(uri.path())?)?;
+        let operation = resource.operation(method)?;
+        let mut given = Given::default();
+        resource.read_path(&mut given)?;
+        read_query(uri.query().unwrap_or(""), operation.query, &mut given)?;
+        given.auth_info = read_auth_info(operation, headers)?;
         let client_transaction_id = client_transaction_id(headers)?;
-        let head = Self {
-            client_transaction_id,
-            stage,
-            content: check_content(headers),
-        };
-        if head.client_transaction_id.is_none() && !head.is_query() {
+        if client_transaction_id.is_none() && operation.changes {
             return Err(Refusal::new(
                 ResultCode::RequiredParameterMissing,
                 "the header RPP-Cltrid is missing: a new identifier of 3 to 64 characters for each request, the same one for a retry",
             ));
         }
-        if head.needs_body() {
-            head.content.clone()?;
+        let head = Self {
+            operation,
+            given,
+            client_transaction_id,
+            if_version: if_match(headers, operation.condition)?,
+            if_none_match: if_none_match(headers, operation.condition)?,
+            last_event_id: last_event_id(headers)?,
+            media_type: media_type(operation.body, headers),
+        };
+        if matches!(
+            operation.body,
+            Body::Document(_) | Body::OneOf(_) | Body::Rows
+        ) {
+            head.media_type.clone()?;
         }
         Ok(head)
-    }
-
-    fn is_query(&self) -> bool {
-        match &self.stage {
-            Stage::WithoutBody(command) | Stage::WithEmptyObject(command) => command.is_query(),
-            Stage::DeviceCreate | Stage::AccountCreate => false,
-        }
-    }
-
-    fn needs_body(&self) -> bool {
-        matches!(self.stage, Stage::DeviceCreate | Stage::AccountCreate)
     }
 
     /// The client's transaction identifier.
@@ -82,174 +85,96 @@ impl Head {
         self.client_transaction_id.as_ref()
     }
 
-    /// Adds the body, of which the caller has read at most [`BODY_OCTETS_MAX`] octets (and none when
-    /// there is none).
+    /// Longest body of this request, in octets; 0 where none belongs.
+    pub fn body_octets_max(&self) -> usize {
+        self.operation.body.octets_max()
+    }
+
+    /// Whether the request carries rows of a job, which take more memory than others.
+    pub fn carries_rows(&self) -> bool {
+        matches!(self.operation.body, Body::Rows)
+    }
+
+    /// For a request to be told of messages: the number of the last one that the client has, 0 when
+    /// it has none. None for every other request.
+    pub fn events_after(&self) -> Option<u64> {
+        matches!(self.operation.action, Action::Events).then_some(self.last_event_id.unwrap_or(0))
+    }
+
+    /// Adds the body, of which the caller has read at most [`Self::body_octets_max`] octets (and none
+    /// when there is none).
     ///
     /// # Errors
-    /// A body where none belongs, that is not JSON, or whose members are not what they have to be.
-    pub fn into_request(self, body: &[u8]) -> Result<(Request, Asked), Refusal> {
-        if body.len() > BODY_OCTETS_MAX {
-            return Err(Refusal::body_too_large(BODY_OCTETS_MAX));
-        }
-        let command = match self.stage {
-            Stage::WithoutBody(command) => no_body(command, body)?,
-            Stage::WithEmptyObject(command) => {
-                if !body.is_empty() {
-                    self.content?;
-                    Members::parse(body, &[])?;
-                }
-                command
-            }
-            Stage::DeviceCreate => device_create(body)?,
-            Stage::AccountCreate => account_create(body)?,
+    /// A body where none belongs, that is not JSON, or whose members are not what they have to be;
+    /// a request that is no command ([`Self::events_after`]).
+    pub fn into_request(self, octets: &[u8]) -> Result<(Request, Asked), Refusal> {
+        self.check_body(octets)?;
+        let about = About {
+            operation: self.operation,
+            given: Given {
+                auth_info: None,
+                ..self.given.clone()
+            },
+        };
+        let command = match self.operation.action {
+            Action::Plain(command) => command(self.given),
+            Action::WithBody(command) => command(self.given, octets)?,
+            Action::Events => return Err(Refusal::no_resource()),
         };
         let asked = Asked {
             client_transaction_id: self.client_transaction_id.clone(),
-            subject: Subject::of(&command),
+            about,
+            if_none_match: self.if_none_match,
         };
-        let request = Request::new(command, self.client_transaction_id, Door::Json);
+        let mut request = Request::new(command, self.client_transaction_id, Door::Json);
+        request.if_version = self.if_version;
         Ok((request, asked))
     }
+
+    fn check_body(&self, octets: &[u8]) -> Result<(), Refusal> {
+        if octets.is_empty() {
+            return Ok(());
+        }
+        if matches!(self.operation.body, Body::Nothing) {
+            return Err(Refusal::body_not_taken());
+        }
+        if octets.len() > self.body_octets_max() {
+            return Err(Refusal::body_too_large(self.body_octets_max()));
+        }
+        self.media_type.clone()?;
+        if matches!(self.operation.body, Body::Empty) {
+            body::read_empty(octets)?;
+        }
+        Ok(())
+    }
 }
 
-/// What method and resource mean.
-fn stage(method: &Method, route: &Route, query: Option<&str>) -> Result<Stage, Refusal> {
-    let reads = method == Method::GET || method == Method::HEAD;
-    if *route == Route::Devices && reads {
-        return device_list(query.unwrap_or("")).map(Stage::WithoutBody);
+fn read_auth_info(
+    operation: &Operation,
+    headers: &HeaderMap,
+) -> Result<Option<crate::secret::Secret>, Refusal> {
+    if operation.takes_auth_info {
+        return auth_info(headers);
     }
-    let stage = match route {
-        Route::Devices if method == Method::POST => Stage::DeviceCreate,
-        Route::Accounts if method == Method::POST => Stage::AccountCreate,
-        Route::Device(device_id) if method == Method::DELETE => {
-            let device_id = *device_id;
-            Stage::WithoutBody(Command::DeviceDelete { device_id })
-        }
-        Route::Processes(device_id, kind) if method == Method::POST => {
-            Stage::WithEmptyObject(process_start(*device_id, *kind)?)
-        }
-        Route::AccountDisable(name) if method == Method::POST => {
-            let name = name.clone();
-            Stage::WithEmptyObject(Command::AccountDisable { name })
-        }
-        _ if reads => Stage::WithoutBody(query_of(route).ok_or_else(|| route.refuse(method))?),
-        _ => return Err(route.refuse(method)),
-    };
-    if query.is_some_and(|query| !query.is_empty()) {
+    if headers.contains_key(&RPP_AUTHORIZATION) {
         return Err(Refusal::new(
             ResultCode::SyntaxError,
-            "this resource takes no query parameters",
+            "the header RPP-Authorization has no meaning for this operation",
         ));
     }
-    Ok(stage)
+    Ok(None)
 }
 
-/// The command of GET and HEAD.
-fn query_of(route: &Route) -> Option<Command> {
-    Some(match route {
-        Route::Device(device_id) => Command::DeviceInfo {
-            device_id: *device_id,
-        },
-        Route::Availability(device_id) => Command::DeviceCheck {
-            device_ids: vec![*device_id],
-        },
-        Route::Process(device_id, kind, process_id) => Command::ProcessInfo {
-            device_id: *device_id,
-            kind: *kind,
-            process_id: *process_id,
-        },
-        Route::Accounts => Command::AccountList,
-        Route::Zone => Command::ZoneDump,
-        Route::ZoneCheck => Command::ZoneCheck,
-        Route::Devices | Route::Processes(..) | Route::AccountDisable(_) => return None,
-    })
-}
-
-fn process_start(device_id: DeviceId, kind: ProcessKind) -> Result<Command, Refusal> {
-    match kind {
-        ProcessKind::Activate => Ok(Command::DeviceActivate { device_id }),
-        ProcessKind::Deactivate => Ok(Command::DeviceDeactivate { device_id }),
-        ProcessKind::Create | ProcessKind::Delete => Err(Refusal::no_resource()),
-    }
-}
-
-fn no_body(command: Command, body: &[u8]) -> Result<Command, Refusal> {
-    if body.is_empty() {
-        return Ok(command);
-    }
-    Err(Refusal::new(
-        ResultCode::SyntaxError,
-        "this method takes no body",
-    ))
-}
-
-fn device_list(query: &str) -> Result<Command, Refusal> {
-    let (mut after, mut limit) = (None, None);
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = percent_decode(value)?;
-        let twice = match name {
-            "after" => after.replace(parse_after(&value)?).is_some(),
-            "limit" => limit.replace(parse_limit(&value)?).is_some(),
-            _ => {
-                let reason = format!(
-                    "unknown query parameter \"{}\"; there are: after, limit",
-                    excerpt(name)
-                );
-                return Err(Refusal::new(ResultCode::SyntaxError, reason));
-            }
-        };
-        if twice {
-            let reason = format!("the query parameter \"{name}\" comes twice");
-            return Err(Refusal::new(ResultCode::SyntaxError, reason));
+fn media_type(body: Body, headers: &HeaderMap) -> Result<(), Refusal> {
+    match body {
+        Body::Nothing => Ok(()),
+        Body::Rows => check_media_type(headers, is_ndjson, "application/x-ndjson"),
+        Body::Empty | Body::Document(_) | Body::OneOf(_) | Body::OptionalDocument(_) => {
+            check_media_type(
+                headers,
+                is_json,
+                "application/rpp+json\" (or application/json)",
+            )
         }
     }
-    let limit = limit.unwrap_or(DEVICES_DEFAULT);
-    Ok(Command::DeviceList { after, limit })
-}
-
-fn parse_after(value: &str) -> Result<DeviceId, Refusal> {
-    DeviceId::parse(value).map_err(|error| {
-        let reason = format!("query parameter \"after\": {error}");
-        Refusal::new(ResultCode::ParameterSyntax, reason)
-    })
-}
-
-fn parse_limit(value: &str) -> Result<u16, Refusal> {
-    let number = decimal(value).ok_or_else(|| {
-        let reason = "query parameter \"limit\": not a decimal number without leading zeros";
-        Refusal::new(ResultCode::ParameterSyntax, reason)
-    })?;
-    let in_range = u16::try_from(number).ok();
-    in_range
-        .filter(|limit| (1..=DEVICES_MAX).contains(limit))
-        .ok_or_else(|| {
-            let reason = format!("query parameter \"limit\": has to be 1 to {DEVICES_MAX}");
-            Refusal::new(ResultCode::ParameterRange, reason)
-        })
-}
-
-fn device_create(body: &[u8]) -> Result<Command, Refusal> {
-    let mut members = Members::parse(body, &["id", "csr"])?;
-    let id = members.take("id")?;
-    let csr = members.take("csr")?;
-    let device_id = DeviceId::parse(&id).map_err(|error| {
-        let reason = format!("\"{}\": {error}", excerpt(&id));
-        Refusal::new(ResultCode::ParameterSyntax, reason).at("$.id")
-    })?;
-    let csr = csr_text::from_text(&csr)?;
-    Ok(Command::DeviceCreate { device_id, csr })
-}
-
-fn account_create(body: &[u8]) -> Result<Command, Refusal> {
-    let mut members = Members::parse(body, &["name", "role"])?;
-    let name = members.take("name")?;
-    let role = members.take("role")?;
-    let name = AccountName::parse(&name).map_err(|error| {
-        Refusal::new(ResultCode::ParameterSyntax, error.to_string()).at("$.name")
-    })?;
-    let role: Role = role.parse().map_err(|error: crate::account::RoleError| {
-        Refusal::new(ResultCode::ParameterSyntax, error.to_string()).at("$.role")
-    })?;
-    Ok(Command::AccountCreate { name, role })
 }

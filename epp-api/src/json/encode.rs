@@ -1,66 +1,57 @@
 //! [`Response`] → status, header fields, body. Pure.
 
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LINK, LOCATION, RETRY_AFTER};
-use http::header::{HeaderName, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use std::fmt;
+
+use http::header::{ALLOW, ETAG, LINK, LOCATION};
 use http::{HeaderValue, StatusCode};
 use iot_identity::DeviceId;
 use serde::Serialize;
 
-use crate::command::Command;
-use crate::json::code::{http_status, rpp_code};
-use crate::json::document;
+use crate::device::DeviceInfo;
+use crate::job::JobResult;
+use crate::json::code::http_status;
+use crate::json::condition::entity_tag;
+use crate::json::document::problem::ProblemDocument;
+use crate::json::document::{account, device_answer, job, message, pem, transfer};
+use crate::json::given::Given;
 use crate::json::header::{
-    MEDIA_TYPE, PROBLEM_MEDIA_TYPE, RPP_CLTRID, RPP_CODE, RPP_REPLAYED, RPP_SVTRID, ZONE_MEDIA_TYPE,
+    LINES_MEDIA_TYPE, MEDIA_TYPE, PROBLEM_MEDIA_TYPE, RPP_QUEUE_SIZE, RPP_REPLAYED, ZONE_MEDIA_TYPE,
 };
-use crate::json::problem_document::ProblemDocument;
+use crate::json::operation::{Content, Operation};
+use crate::json::operations::named;
 use crate::json::refusal::{Refusal, status_of};
-use crate::json::route::Route;
+use crate::json::written::Written;
 use crate::problem::Problem;
-use crate::response::{Availability, ProcessKind, Reply, Response};
+use crate::response::{Availability, Pending, Reply, Response};
 use crate::result_code::ResultCode;
-use crate::transaction::{ClientTransactionId, is_transaction_id};
+use crate::transaction::ClientTransactionId;
 
 /// What has to be remembered of a request in order to write its answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Asked {
     pub(super) client_transaction_id: Option<ClientTransactionId>,
-    pub(super) subject: Subject,
+    pub(super) about: About,
+    /// Versions that the client has already.
+    pub(super) if_none_match: Vec<u64>,
 }
 
 /// What the answer's links point to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Subject {
-    /// A command that can be answered with "pending".
-    Process(DeviceId, ProcessKind),
-    /// A page of this many devices.
-    Page(u16),
-    /// Nothing to point to.
-    Other,
+#[derive(Clone)]
+pub(super) struct About {
+    pub(super) operation: &'static Operation,
+    pub(super) given: Given,
 }
 
-impl Subject {
-    pub(super) fn of(command: &Command) -> Self {
-        match command {
-            Command::DeviceCreate { device_id, .. } => {
-                Self::Process(*device_id, ProcessKind::Create)
-            }
-            Command::DeviceActivate { device_id } => {
-                Self::Process(*device_id, ProcessKind::Activate)
-            }
-            Command::DeviceDeactivate { device_id } => {
-                Self::Process(*device_id, ProcessKind::Deactivate)
-            }
-            Command::DeviceDelete { device_id } => Self::Process(*device_id, ProcessKind::Delete),
-            Command::DeviceList { limit, .. } => Self::Page(*limit),
-            _ => Self::Other,
-        }
+impl fmt::Debug for About {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {:?}", self.operation.id, self.given)
     }
 }
 
 /// Writes the answer to a request.
 pub fn encode(asked: &Asked, response: Response) -> http::Response<Vec<u8>> {
     let written = match response.outcome {
-        Ok(reply) => write_reply(&asked.subject, response.code, reply),
+        Ok(reply) => write_reply(asked, response.code, reply),
         Err(problem) => Ok(Written::problem(status_of(&problem), &problem)),
     };
     // Only a time outside the years 0 to 9999 cannot be written: a defect here, not the client's.
@@ -87,198 +78,250 @@ pub fn encode_refusal(
     refusal: &Refusal,
 ) -> http::Response<Vec<u8>> {
     let mut written = Written::problem(refusal.status, &refusal.problem);
-    if let Some(allow) = refusal.allow {
-        written = written.with(ALLOW, allow.to_owned());
+    if let Some(allow) = &refusal.allow {
+        written = written.with(ALLOW, allow.clone());
     }
     written.finish(client_transaction_id, server_transaction_id)
 }
 
-/// Writes a document that needs no command, such as the discovery document.
-pub(super) fn encode_document(
+/// Writes a success that needs no command: an open document, or the head of a stream.
+pub(crate) fn encode_success(
     client_transaction_id: Option<&ClientTransactionId>,
     server_transaction_id: &str,
-    document: &impl Serialize,
-) -> Result<http::Response<Vec<u8>>, serde_json::Error> {
-    let written = Written::document(ResultCode::Completed, document)?;
-    Ok(written.finish(client_transaction_id, server_transaction_id))
+    media_type: &'static str,
+    body: Vec<u8>,
+) -> http::Response<Vec<u8>> {
+    let written = Written {
+        status: StatusCode::OK,
+        code: ResultCode::Completed,
+        media_type,
+        headers: Vec::new(),
+        body,
+    };
+    written.finish(client_transaction_id, server_transaction_id)
 }
 
-fn write_reply(
-    subject: &Subject,
-    code: ResultCode,
-    reply: Reply,
-) -> Result<Written, serde_json::Error> {
+type Result<T> = std::result::Result<T, serde_json::Error>;
+
+fn write_reply(asked: &Asked, code: ResultCode, reply: Reply) -> Result<Written> {
+    let answer = Answering { asked, code };
     match reply {
-        Reply::DeviceCreated {
-            info,
-            certificate_pem,
-            chain_pem,
-            publication,
-        } => {
-            let location = Route::Device(info.device_id).path();
-            let created = document::DeviceCreated {
-                device: info,
-                certificate_pem,
-                chain_pem,
-                publication,
-            };
-            let written = Written::document(code, &created)?;
-            Ok(written.created().with(LOCATION, location))
+        Reply::Issued(issued) => {
+            let location = asked.location_of_issued(issued.info.device_id, issued.certificate.slot);
+            let written = answer.document(&device_answer::DeviceIssued::from(*issued))?;
+            Ok(written.with(LOCATION, location))
         }
-        Reply::Device(info) => Written::document(code, &info),
+        Reply::Device(info) => answer.device(&info),
         Reply::Devices {
             devices,
             next_after,
         } => {
-            let page = document::Devices {
+            let next = next_after.map(|after| {
+                asked.next_page(|given| {
+                    given.after_device = Some(after);
+                })
+            });
+            let written = answer.document(&device_answer::DevicePage {
                 devices,
                 next_after,
-            };
-            Ok(Written::document(code, &page)?.with_next_page(subject, next_after))
+            })?;
+            Ok(written.with_optional(LINK, next))
         }
-        Reply::Availability(list) => write_availability(code, &list),
-        Reply::Changed { info, times } => {
-            let changed = document::Changed {
-                device: info,
-                publication: times,
-            };
-            Written::document(code, &changed)
+        Reply::Availability(list) => answer.availability(list),
+        Reply::Certificate(certificate) => {
+            answer.document(&device_answer::Certificate::from(certificate))
         }
-        Reply::Pending { process_id } => write_pending(subject, code, process_id),
-        Reply::Process(process) => Written::document(code, &process),
-        Reply::AccountCreated { name, token } => {
-            let created = document::AccountCreated { name, token };
-            Ok(Written::document(code, &created)?.created())
-        }
-        Reply::Account(account) => Written::document(code, &account),
-        Reply::Accounts(accounts) => Written::document(code, &document::Accounts { accounts }),
-        Reply::ZoneText(text) => Ok(Written {
-            status: http_status(code),
-            code,
-            media_type: ZONE_MEDIA_TYPE,
-            headers: Vec::new(),
-            body: text.into_bytes(),
+        Reply::Changed { info, times } => answer.document(&device_answer::DeviceChanged {
+            device: *info,
+            publication: times,
         }),
-        Reply::ZoneReport(report) => Written::document(code, &report),
-    }
-}
-
-/// 404 says "cannot be registered" (draft-ietf-rpp-core-01, "Availability for Creation"); the check
-/// itself has succeeded, which the code keeps saying.
-fn write_availability(
-    code: ResultCode,
-    list: &[Availability],
-) -> Result<Written, serde_json::Error> {
-    match list {
-        [one] if !one.available => {
-            let mut written = Written::document(code, &ProblemDocument::unavailable(one))?;
-            written.status = StatusCode::NOT_FOUND;
-            written.media_type = PROBLEM_MEDIA_TYPE;
-            Ok(written)
+        Reply::Pending(pending) => answer.pending(pending),
+        Reply::Process(process) => answer.document(&process),
+        Reply::Transfer { transfer, times } => {
+            let latest = named("transferQuery").target(&Given::of_device(transfer.device_id));
+            let written = answer.document(&transfer::TransferChanged {
+                transfer: *transfer,
+                publication: times,
+            })?;
+            Ok(written
+                .with_status(http_status(code))
+                .with(LOCATION, latest))
         }
-        [one] => Written::document(code, one),
-        several => Written::document(code, &several),
+        Reply::TransferQueried(transfer) => answer.document(&transfer),
+        Reply::Messages { count, head } => {
+            let written = match head {
+                Some(message) => answer.document(&message)?,
+                None => answer.nothing(),
+            };
+            Ok(written.with(RPP_QUEUE_SIZE, count.to_string()))
+        }
+        Reply::Acknowledged {
+            count,
+            next_message_id,
+        } => {
+            let written = answer.document(&message::Acknowledged {
+                count,
+                next_message_id,
+            })?;
+            Ok(written.with(RPP_QUEUE_SIZE, count.to_string()))
+        }
+        Reply::Job(info) => {
+            let location = named("jobInfo").target(&Given::of_number(info.job_id));
+            let written = answer.document(&info)?;
+            let location = (written.status == StatusCode::CREATED).then_some(location);
+            Ok(written.with_optional(LOCATION, location))
+        }
+        Reply::Jobs(jobs) => answer.document(&job::Jobs { jobs }),
+        Reply::JobResults {
+            results,
+            next_after,
+        } => answer.job_results(&results, next_after),
+        reply => write_other_reply(&answer, reply),
     }
 }
 
-fn write_pending(
-    subject: &Subject,
-    code: ResultCode,
-    process_id: u64,
-) -> Result<Written, serde_json::Error> {
-    let written = Written::document(code, &document::Pending { process_id })?;
-    let Subject::Process(device_id, kind) = subject else {
-        return Ok(written);
-    };
-    let path = Route::Process(*device_id, *kind, process_id).path();
-    let link = format!(
-        "<{path}>; rel=\"rpp-process\"; process=\"{kind}Process\"; processId=\"{process_id}\""
-    );
-    Ok(written.with(LOCATION, path).with(LINK, link))
+/// The replies about accounts, endpoints and the zone.
+fn write_other_reply(answer: &Answering<'_>, reply: Reply) -> Result<Written> {
+    match reply {
+        Reply::AccountCreated { name, token } => {
+            let location = named("accountInfo").target(&Given::of_account(&name));
+            let written = answer.document(&account::AccountCreated { name, token })?;
+            Ok(written.with(LOCATION, location))
+        }
+        Reply::Account(info) => answer.document(&info),
+        Reply::Accounts(accounts) => answer.document(&account::Accounts { accounts }),
+        Reply::Imported { added } => answer.document(&account::IdsImported { added }),
+        Reply::TokenIssued { token_id, token } => {
+            answer.document(&account::TokenIssued { token_id, token })
+        }
+        Reply::ClientCertificate {
+            certificate_id,
+            certificate,
+            root,
+        } => answer.document(&account::CertificateIssued {
+            certificate_id,
+            certificate_pem: pem::write([certificate.as_slice()]),
+            root_pem: pem::write([root.as_slice()]),
+        }),
+        Reply::Password(password) => answer.document(&account::PasswordReset { password }),
+        Reply::Endpoint(profile) => answer.document(&profile),
+        Reply::ZoneText(text) => Ok(answer.body(ZONE_MEDIA_TYPE, text.into_bytes())),
+        Reply::ZoneReport(report) => answer.document(&report),
+        // `Done`; the others are written before.
+        _ => Ok(answer.nothing()),
+    }
 }
 
-/// An answer before the header fields that all answers have.
-struct Written {
-    status: StatusCode,
-    code: ResultCode,
-    media_type: &'static str,
-    headers: Vec<(HeaderName, String)>,
-    body: Vec<u8>,
-}
-
-impl Written {
-    fn document(code: ResultCode, document: &impl Serialize) -> Result<Self, serde_json::Error> {
-        Ok(Self {
-            status: http_status(code),
-            code,
-            media_type: MEDIA_TYPE,
-            headers: Vec::new(),
-            body: serde_json::to_vec(document)?,
-        })
+impl Asked {
+    /// Where a new credential can be asked for: its device, or for a further slot its certificate.
+    fn location_of_issued(&self, device_id: DeviceId, slot: iot_identity::Slot) -> String {
+        let mut given = Given::of_device(device_id);
+        given.slot = Some(slot);
+        let id = match self.about.operation.id {
+            "slotCreate" => "slotCertificate",
+            _ => "deviceInfo",
+        };
+        named(id).target(&given)
     }
 
-    fn problem(status: StatusCode, problem: &Problem) -> Self {
-        let document = ProblemDocument::new(status, problem);
-        let body = serde_json::to_vec(&document).expect("texts and numbers are always JSON");
-        let mut written = Self {
-            status,
-            code: problem.code,
-            media_type: PROBLEM_MEDIA_TYPE,
+    /// `Link` to the next part of what was asked.
+    fn next_page(&self, change: impl FnOnce(&mut Given)) -> String {
+        let About { operation, given } = &self.about;
+        let mut given = given.clone();
+        change(&mut given);
+        format!("<{}>; rel=\"next\"", operation.target(&given))
+    }
+}
+
+/// What every answer to one request needs.
+struct Answering<'a> {
+    asked: &'a Asked,
+    code: ResultCode,
+}
+
+impl Answering<'_> {
+    fn document(&self, document: &impl Serialize) -> Result<Written> {
+        Ok(self.body(MEDIA_TYPE, serde_json::to_vec(document)?))
+    }
+
+    /// An answer with the first status that the operation has for a success with content.
+    fn body(&self, media_type: &'static str, body: Vec<u8>) -> Written {
+        let answers = self.asked.about.operation.answers.iter();
+        let mut with_content = answers.filter(|one| !matches!(one.content, Content::Nothing));
+        let status = with_content.next().map_or(200, |one| one.status);
+        Written {
+            status: StatusCode::from_u16(status).expect("the table has statuses"),
+            code: self.code,
+            media_type,
             headers: Vec::new(),
             body,
+        }
+    }
+
+    fn nothing(&self) -> Written {
+        Written {
+            status: StatusCode::NO_CONTENT,
+            code: self.code,
+            media_type: "",
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
+    fn device(&self, info: &DeviceInfo) -> Result<Written> {
+        let tag = entity_tag(info.version);
+        if self.asked.if_none_match.contains(&info.version) {
+            let unchanged = self.nothing().with_status(StatusCode::NOT_MODIFIED);
+            return Ok(unchanged.with(ETAG, tag));
+        }
+        Ok(self.document(info)?.with(ETAG, tag))
+    }
+
+    /// 404 says "cannot be registered" (draft-ietf-rpp-core-01, "Availability for Creation"); the
+    /// check itself has succeeded, which the code keeps saying.
+    fn availability(&self, mut list: Vec<Availability>) -> Result<Written> {
+        if self.asked.about.operation.id == "deviceCheck" {
+            return self.document(&device_answer::DeviceChecked { availability: list });
+        }
+        match list.pop() {
+            Some(one) if !one.available => {
+                let mut written = self.document(&ProblemDocument::unavailable(&one))?;
+                written.media_type = PROBLEM_MEDIA_TYPE;
+                Ok(written.with_status(StatusCode::NOT_FOUND))
+            }
+            Some(one) => self.document(&one),
+            None => Ok(self.nothing()),
+        }
+    }
+
+    fn pending(&self, pending: Pending) -> Result<Written> {
+        let kind = pending.kind;
+        let given = Given {
+            kind: Some(kind),
+            number: Some(pending.process_id),
+            ..Given::of_device(pending.device_id)
         };
-        if let Some(secs) = problem.retry_after_secs {
-            written = written.with(RETRY_AFTER, secs.to_string());
-        }
-        if status == StatusCode::UNAUTHORIZED {
-            let challenge = "Bearer realm=\"iot-registry\"".to_owned();
-            written = written.with(WWW_AUTHENTICATE, challenge);
-        }
-        written
+        let path = named("deviceProcess").target(&given);
+        let number = pending.process_id;
+        let link = format!(
+            "<{path}>; rel=\"rpp-process\"; process=\"{kind}Process\"; processId=\"{number}\""
+        );
+        let written = self.document(&device_answer::ProcessPending::from(pending))?;
+        let written = written.with_status(StatusCode::ACCEPTED);
+        Ok(written.with(LOCATION, path).with(LINK, link))
     }
 
-    fn created(mut self) -> Self {
-        self.status = StatusCode::CREATED;
-        self
-    }
-
-    fn with(mut self, name: HeaderName, value: String) -> Self {
-        self.headers.push((name, value));
-        self
-    }
-
-    fn with_next_page(self, subject: &Subject, next_after: Option<DeviceId>) -> Self {
-        let (Subject::Page(limit), Some(after)) = (subject, next_after) else {
-            return self;
-        };
-        let path = Route::Devices.path();
-        self.with(
-            LINK,
-            format!("<{path}?after={after}&limit={limit}>; rel=\"next\""),
-        )
-    }
-
-    fn finish(
-        self,
-        client_transaction_id: Option<&ClientTransactionId>,
-        server_transaction_id: &str,
-    ) -> http::Response<Vec<u8>> {
-        let mut answer = http::Response::new(self.body);
-        *answer.status_mut() = self.status;
-        let headers = answer.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.media_type));
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        // Answers hold certificates, tokens and the state of this moment.
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        let mut identifiers = vec![(RPP_CODE, rpp_code(self.code))];
-        identifiers.extend(client_transaction_id.map(|id| (RPP_CLTRID, id.to_string())));
-        if is_transaction_id(server_transaction_id) {
-            identifiers.push((RPP_SVTRID, server_transaction_id.to_owned()));
+    fn job_results(&self, results: &[JobResult], next_after: Option<u64>) -> Result<Written> {
+        let mut lines = Vec::new();
+        for result in results {
+            serde_json::to_writer(&mut lines, result)?;
+            lines.push(b'\n');
         }
-        for (name, value) in identifiers.into_iter().chain(self.headers) {
-            let value = HeaderValue::try_from(value).expect("made of identifiers and digits");
-            headers.append(name, value);
-        }
-        answer
+        let next = next_after.map(|after| {
+            self.asked.next_page(|given| {
+                given.after_row = Some(after);
+            })
+        });
+        Ok(self.body(LINES_MEDIA_TYPE, lines).with_optional(LINK, next))
     }
 }

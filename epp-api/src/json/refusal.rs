@@ -14,7 +14,7 @@ pub struct Refusal {
     /// What is wrong and what to do.
     pub problem: Problem,
     /// With 405: the methods that the resource has.
-    pub allow: Option<&'static str>,
+    pub allow: Option<String>,
 }
 
 impl From<Problem> for Refusal {
@@ -27,9 +27,12 @@ impl From<Problem> for Refusal {
     }
 }
 
-/// The status of the problem's code, or 503 when the failure is ours and passes by waiting
+/// The status of the problem's code; 412 for a failed precondition (RFC 9110 §15.5.13), 503 when the failure is ours and passes by waiting
 /// (RFC 9110 §15.6.4).
 pub(super) fn status_of(problem: &Problem) -> StatusCode {
+    if problem.precondition_failed {
+        return StatusCode::PRECONDITION_FAILED;
+    }
     let status = http_status(problem.code);
     if status.is_server_error() && problem.retry_after_secs.is_some() {
         return StatusCode::SERVICE_UNAVAILABLE;
@@ -80,7 +83,7 @@ impl Refusal {
     }
 
     /// The resource has other methods.
-    pub(crate) fn method(method: &Method, allow: &'static str) -> Self {
+    pub(crate) fn method(method: &Method, allow: String) -> Self {
         let reason = format!(
             "{} is not a method of this resource; it has {allow}",
             excerpt(method.as_str())
@@ -94,6 +97,37 @@ impl Refusal {
     /// The body is in a format or encoding that this door does not read.
     pub(crate) fn media_type(reason: impl Into<String>) -> Self {
         Self::new(ResultCode::SyntaxError, reason).with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+    }
+
+    /// A body where none belongs.
+    pub(crate) fn body_not_taken() -> Self {
+        Self::new(ResultCode::SyntaxError, "this method takes no body")
+    }
+
+    /// The account has too much at work.
+    #[cfg(feature = "server")]
+    pub(crate) fn too_many(reason: &str) -> Self {
+        Problem::new(ResultCode::SessionLimitClosing, reason)
+            .retry_after(1)
+            .into()
+    }
+
+    /// A certificate and a token of different accounts.
+    #[cfg(feature = "server")]
+    pub(crate) fn credentials_differ() -> Self {
+        Self::new(
+            ResultCode::AuthenticationError,
+            "the client certificate and the token belong to different accounts",
+        )
+    }
+
+    /// A client certificate that belongs to no account (any more).
+    #[cfg(feature = "server")]
+    pub(crate) fn certificate_unknown() -> Self {
+        Self::new(
+            ResultCode::AuthenticationError,
+            "the client certificate belongs to no account; ask the registry's operator for a new one",
+        )
     }
 
     /// The body is too long.
@@ -157,6 +191,8 @@ mod tests {
             status_of(&failed.retry_after(1)),
             StatusCode::SERVICE_UNAVAILABLE
         );
+        let stale = Problem::precondition_failed();
+        assert_eq!(status_of(&stale), StatusCode::PRECONDITION_FAILED);
         let foreign = Problem::object_does_not_exist().retry_after(1);
         assert_eq!(status_of(&foreign), StatusCode::NOT_FOUND);
     }

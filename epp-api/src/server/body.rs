@@ -19,15 +19,17 @@ pub(super) async fn read(
     octets_max: usize,
     deadline: Instant,
 ) -> Result<Bytes, Refusal> {
+    let too_large = || match octets_max {
+        0 => Refusal::body_not_taken(),
+        octets_max => Refusal::body_too_large(octets_max),
+    };
     if body.size_hint().lower() > octets_max as u64 {
-        return Err(Refusal::body_too_large(octets_max));
+        return Err(too_large());
     }
     let collected = timeout_at(deadline, Limited::new(body, octets_max).collect()).await;
     match collected {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(Refusal::body_too_large(octets_max))
-        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(Refusal::new(
             ResultCode::SyntaxError,
             "the body ended before its announced length",
@@ -39,8 +41,8 @@ pub(super) async fn read(
 /// Reads what is left of a refused body, within limits, and throws it away.
 ///
 /// A socket that is closed with unread octets resets the connection, and then a client that is
-/// still sending loses the answer that says what was wrong (RFC 9112, 9.6).
-pub(super) async fn discard(body: &mut Incoming) {
+/// still sending loses the answer that says what was wrong (RFC 9112, 9.6). To be run beside the answer.
+pub(super) async fn discard(mut body: Incoming) {
     let deadline = Instant::now() + DISCARDING_MAX;
     let mut left = DISCARDED_OCTETS_MAX;
     while let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await {

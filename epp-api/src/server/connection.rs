@@ -10,13 +10,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpStream;
 use tokio::pin;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
-use crate::server::exchange::exchange;
-use crate::server::listener::{Shared, stop_asked};
+use crate::server::accepting::Stopping;
+use crate::server::exchange::Exchange;
+use crate::server::identity::PeerCertificates;
+use crate::server::listener::{Admission, Shared};
 use crate::server::{Limits, Registry};
 
 /// Octets that wait unsent on one HTTP/2 stream before its writer has to wait.
@@ -28,7 +29,7 @@ const HTTP1_BUFFER_OCTETS_MIN: usize = 8192;
 pub(super) async fn serve_connection<R: Registry>(
     socket: TcpStream,
     shared: Arc<Shared<R>>,
-    stopping: watch::Receiver<bool>,
+    stopping: Stopping,
 ) {
     // Answers are small and complete; waiting to fill a segment would only delay them.
     let _ = socket.set_nodelay(true);
@@ -43,32 +44,48 @@ pub(super) async fn serve_connection<R: Registry>(
 async fn serve_stream<R: Registry>(
     stream: TlsStream<TcpStream>,
     shared: Arc<Shared<R>>,
-    mut stopping: watch::Receiver<bool>,
+    mut stopping: Stopping,
 ) {
     let limits = shared.limits.clone();
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let certificates = shown_certificates(&stream, shared.admission);
     let activity = Arc::new(Activity::new());
     let service = service_fn(|request| {
-        let running = Activity::enter(&activity);
-        let shared = Arc::clone(&shared);
-        async move {
-            let answer = exchange(&shared, request).await;
-            drop(running);
-            Ok::<_, Infallible>(answer)
-        }
+        let exchange = Exchange {
+            shared: Arc::clone(&shared),
+            certificates: certificates.clone(),
+            running: Activity::enter(&activity),
+        };
+        async move { Ok::<_, Infallible>(exchange.answer(request).await) }
     });
     let builder = builder(&limits, http2);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => return log(ended),
-        () = stop_asked(&mut stopping) => {}
+        () = stopping.asked() => {}
         () = activity.idle_for(limits.idle_timeout) => {}
     }
     connection.as_mut().graceful_shutdown();
     match timeout(limits.drain_timeout, connection).await {
         Ok(ended) => log(ended),
         Err(_) => debug!("connection cut off"),
+    }
+}
+
+/// The client's certificates, on the listener that asks for them.
+fn shown_certificates(
+    stream: &TlsStream<TcpStream>,
+    admission: Admission,
+) -> Option<PeerCertificates> {
+    match admission {
+        Admission::Tokens => None,
+        // A handshake without one would have failed; none at all belongs to no account.
+        Admission::ClientCertificates => {
+            let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
+            let owned = shown.iter().map(|one| one.clone().into_owned());
+            Some(Arc::new(owned.collect()))
+        }
     }
 }
 
@@ -106,7 +123,7 @@ fn builder(limits: &Limits, http2: bool) -> Builder<TokioExecutor> {
 struct Activity(Mutex<(usize, Instant)>);
 
 /// One request being answered.
-struct Running(Arc<Activity>);
+pub(super) struct Running(Arc<Activity>);
 
 impl Activity {
     fn new() -> Self {

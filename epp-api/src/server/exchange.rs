@@ -2,48 +2,157 @@
 
 use std::sync::Arc;
 
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, EXPECT};
 use http::request::Parts;
 use http::{HeaderValue, Method};
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
+use http_body_util::{Either, Full};
+use hyper::body::{Body, Bytes, Incoming};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, info};
 
 use crate::account::Caller;
 use crate::command::Request;
-use crate::json::header::{bearer_token, client_transaction_id};
-use crate::json::{Asked, BODY_OCTETS_MAX, DISCOVERY_PATH, Head, Refusal, encode, encode_refusal};
+use crate::json::header::{EVENTS_MEDIA_TYPE, client_transaction_id};
+use crate::json::{Head, Refusal, encode, encode_refusal, encode_success};
 use crate::problem::Problem;
 use crate::response::Response;
 use crate::result_code::ResultCode;
 use crate::server::Registry;
 use crate::server::body;
+use crate::server::connection::Running;
+use crate::server::events::{EventBody, MESSAGES_MAX, Stream};
+use crate::server::identity::{Identity, PeerCertificates};
 use crate::server::listener::Shared;
+use crate::server::quota::{Entered, Quota};
 use crate::transaction::server_transaction_id;
 
-/// Answers one request; there is an answer for everything.
-pub(super) async fn exchange<R: Registry>(
-    shared: &Shared<R>,
-    request: http::Request<Incoming>,
-) -> http::Response<Full<Bytes>> {
-    let transaction_id = new_transaction_id();
-    let (parts, mut body) = request.into_parts();
-    let answer = if parts.uri.path() == DISCOVERY_PATH {
-        let discovery = &shared.discovery;
-        discovery.answer(&parts.method, &parts.headers, &transaction_id)
-    } else {
-        match respond(shared, &parts, &mut body).await {
-            Ok((asked, response)) => encode(&asked, response),
+/// A document, or a stream of events.
+pub(super) type AnswerBody = Either<Full<Bytes>, EventBody>;
+
+/// One request and where it came from.
+pub(super) struct Exchange<R> {
+    pub(super) shared: Arc<Shared<R>>,
+    pub(super) certificates: Option<PeerCertificates>,
+    pub(super) running: Running,
+}
+
+/// What a request is answered with.
+enum Answered {
+    Document(http::Response<Vec<u8>>),
+    Events(Box<Stream>),
+}
+
+impl<R: Registry> Exchange<R> {
+    /// Answers one request; there is an answer for everything.
+    pub(super) async fn answer(
+        self,
+        request: http::Request<Incoming>,
+    ) -> http::Response<AnswerBody> {
+        let transaction_id = new_transaction_id();
+        let shared = Arc::clone(&self.shared);
+        let (parts, mut body) = request.into_parts();
+        let (method, headers) = (&parts.method, &parts.headers);
+        let path = parts.uri.path();
+        if let Some(answer) = shared.open.answer(method, path, headers, &transaction_id) {
+            return without_body_for_head(method, answer).map(Either::Left);
+        }
+        let client = client_transaction_id(headers).ok().flatten();
+        match self.respond(&parts, &mut body).await {
+            Ok(Answered::Document(answer)) => {
+                without_body_for_head(method, answer).map(Either::Left)
+            }
+            Ok(Answered::Events(stream)) => {
+                let media_type = EVENTS_MEDIA_TYPE;
+                let head = encode_success(client.as_ref(), &transaction_id, media_type, Vec::new());
+                match *method == Method::HEAD {
+                    true => head.map(|_| Either::Left(Full::default())),
+                    false => head.map(|_| Either::Right(stream.open(shared))),
+                }
+            }
             Err(refusal) => {
-                body::discard(&mut body).await;
-                let client = client_transaction_id(&parts.headers).ok().flatten();
-                encode_refusal(client.as_ref(), &transaction_id, &refusal)
+                // Beside the answer: a client that waits before it sends the rest has it at once, and
+                // one that was told to ask first sends nothing more (RFC 9110, 10.1.1).
+                if !body.is_end_stream() && !headers.contains_key(EXPECT) {
+                    tokio::spawn(body::discard(body));
+                }
+                let answer = encode_refusal(client.as_ref(), &transaction_id, &refusal);
+                without_body_for_head(method, answer).map(Either::Left)
             }
         }
-    };
-    without_body_for_head(&parts.method, answer)
+    }
+
+    async fn respond(self, parts: &Parts, body: &mut Incoming) -> Result<Answered, Refusal> {
+        let shared = Arc::clone(&self.shared);
+        let deadline = Instant::now() + shared.limits.request_timeout;
+        let identity = Identity::of(&parts.headers, self.certificates)?;
+        let known = timeout_at(deadline, identity.caller(shared.registry.as_ref()));
+        let caller = known.await.map_err(|_| overdue())??;
+        let head = Head::decode(&parts.method, &parts.uri, &parts.headers)?;
+        let entered = enter(&shared.commands_of_accounts, &caller)?;
+        let part = match head.carries_rows() {
+            true => Some(enter(&shared.job_parts_of_accounts, &caller)?),
+            false => None,
+        };
+        let body = body::read(body, octets_max(&shared, &head), deadline).await?;
+        if let Some(after) = head.events_after() {
+            let asked = EventsAsked {
+                identity,
+                caller,
+                after,
+                running: self.running,
+            };
+            let opened = timeout_at(deadline, asked.open(&shared));
+            return opened.await.map_err(|_| overdue())?;
+        }
+        let (request, asked) = head.into_request(&body)?;
+        drop(body);
+        let permits = (entered, part);
+        let response = execute(&shared, caller, request, permits, deadline).await?;
+        Ok(Answered::Document(encode(&asked, response)))
+    }
+}
+
+/// A request to be told of messages.
+struct EventsAsked {
+    identity: Identity,
+    caller: Caller,
+    after: u64,
+    running: Running,
+}
+
+impl EventsAsked {
+    /// Reads the first messages, so that who may not read them is refused as always.
+    async fn open<R: Registry>(self, shared: &Shared<R>) -> Result<Answered, Refusal> {
+        let entered = enter(&shared.event_streams_of_accounts, &self.caller)?;
+        let registry = &shared.registry;
+        let mut news = registry.news(&self.caller.account);
+        let _ = news.borrow_and_update();
+        let first = registry.messages_after(&self.caller, self.after, MESSAGES_MAX);
+        let first = first.await?;
+        Ok(Answered::Events(Box::new(Stream {
+            identity: self.identity,
+            caller: self.caller,
+            after: self.after,
+            news,
+            first,
+            _held: (entered, self.running),
+        })))
+    }
+}
+
+fn enter(quota: &Arc<Quota>, caller: &Caller) -> Result<Entered, Refusal> {
+    let entered = quota.enter(&caller.account);
+    entered.ok_or_else(|| {
+        Refusal::too_many("the account has too many requests at work; send it again later")
+    })
+}
+
+fn octets_max<R>(shared: &Shared<R>, head: &Head) -> usize {
+    match head.carries_rows() {
+        true => head.body_octets_max(),
+        false => head.body_octets_max().min(shared.limits.body_octets_max),
+    }
 }
 
 fn new_transaction_id() -> String {
@@ -54,30 +163,13 @@ fn new_transaction_id() -> String {
     server_transaction_id(random)
 }
 
-async fn respond<R: Registry>(
-    shared: &Shared<R>,
-    parts: &Parts,
-    body: &mut Incoming,
-) -> Result<(Asked, Response), Refusal> {
-    let deadline = Instant::now() + shared.limits.request_timeout;
-    let token = bearer_token(&parts.headers)?;
-    let known = timeout_at(deadline, shared.registry.authenticate(token.expose()));
-    let known = known.await.map_err(|_| overdue())?;
-    let caller = known?.ok_or_else(Refusal::token_invalid)?;
-    let head = Head::decode(&parts.method, &parts.uri, &parts.headers)?;
-    let octets_max = shared.limits.body_octets_max.min(BODY_OCTETS_MAX);
-    let body = body::read(body, octets_max, deadline).await?;
-    let (request, asked) = head.into_request(&body)?;
-    let response = execute(shared, caller, request, deadline).await?;
-    Ok((asked, response))
-}
-
 /// Has the registry carry out the request in a task of its own: a client that goes away, or the
 /// deadline, must not stop a command half-way.
 async fn execute<R: Registry>(
     shared: &Shared<R>,
     caller: Caller,
     request: Request,
+    permits: (Entered, Option<Entered>),
     deadline: Instant,
 ) -> Result<Response, Refusal> {
     let permit = timeout_at(deadline, Arc::clone(&shared.commands).acquire_owned());
@@ -88,7 +180,7 @@ async fn execute<R: Registry>(
     let begin = Instant::now();
     let task = tokio::spawn(async move {
         let response = registry.execute(&caller, request).await;
-        drop(permit);
+        drop((permit, permits));
         info!(
             account = %caller.account,
             verb,

@@ -101,10 +101,11 @@ async fn json_is_read_without_tolerance() {
         (r#"{"id":null}"#.into(), "02005", "null"),
         (
             format!(r#"{{"id":{}"#, "[".repeat(50_000)).into(),
-            "02005",
-            "an array",
+            "02001",
+            "deeper",
         ),
-        ("[".repeat(60_000).into(), "02001", "JSON object"),
+        ("[".repeat(60_000).into(), "02001", "deeper"),
+        (r#"{"id":[]}"#.into(), "02005", "an array"),
         (b"\xef\xbb\xbf{}".to_vec(), "02001", "byte order mark"),
         (b"\xff\xfe{\0}\0".to_vec(), "02001", "byte order mark"),
         (b"{\0}\0".to_vec(), "02001", "NUL"),
@@ -164,6 +165,53 @@ async fn bodies_where_none_belong_are_refused() {
             .body(b"{}".to_vec());
         let (reason, _) = refused(&door, asked.unwrap(), 400, "02001").await;
         assert!(reason.contains("no body"), "{reason}");
+    }
+    assert_eq!(door.registry.request_count(), 0);
+}
+
+#[tokio::test]
+async fn updates_are_refused_at_the_change_that_is_wrong() {
+    let door = Door::open().await;
+    let target = format!("{DEVICES}/{EID}");
+    let many = vec![json!({"clearAuthInfo": {}}); 257];
+    for (body, code, path) in [
+        (json!({"changes": []}), "02004", "$.changes"),
+        (json!({"changes": many}), "02004", "$.changes"),
+        (json!({"changes": [{}]}), "02001", "$.changes[0]"),
+        (
+            json!({"changes": [{"addStatus": "ok"}]}),
+            "02005",
+            "$.changes[0].addStatus",
+        ),
+        (
+            json!({"changes": [{"clearAuthInfo": null}]}),
+            "02005",
+            "$.changes[0].clearAuthInfo",
+        ),
+        (
+            json!({"changes": [{"setAuthInfo": "short"}]}),
+            "02005",
+            "$.changes[0].setAuthInfo",
+        ),
+        (
+            json!({"changes": [{"clearAuthInfo": {}}, {"bind": {"slot": 0, "asp": "asp-one"}}]}),
+            "02005",
+            "$.changes[1].bind.slot",
+        ),
+        (
+            json!({"changes": [{"withdraw": {"slot": 70000, "reason": "superseded"}}]}),
+            "02004",
+            "$.changes[0].withdraw.slot",
+        ),
+    ] {
+        let mut asked = post(&target, MNO, body.to_string());
+        *asked.method_mut() = Method::PATCH;
+        let (reason, paths) = refused(&door, asked, 400, code).await;
+        assert_eq!(paths, json!([path]), "{body} {reason}");
+        assert!(
+            !reason.contains("short\""),
+            "secrets are not quoted: {reason}"
+        );
     }
     assert_eq!(door.registry.request_count(), 0);
 }

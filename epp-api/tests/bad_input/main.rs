@@ -80,7 +80,7 @@ async fn store_that_is_not_open_is_503_and_not_a_wrong_token() {
     let answer = door.send(create(create_body(EID))).await;
     answer.reason(503, "02400");
     assert_eq!(answer.header("retry-after"), "5");
-    assert_eq!(answer.json()["retry_after_secs"], 5);
+    assert_eq!(answer.json()["retryAfterSecs"], 5);
 }
 
 #[tokio::test]
@@ -108,10 +108,9 @@ async fn changes_need_a_transaction_id_and_queries_do_not() {
             format!("{DEVICES}/{EID}/processes/deactivateProcesses"),
         ),
         (Method::POST, "/rpp/v1/accounts".to_owned()),
-        (
-            Method::POST,
-            "/rpp/v1/accounts/mno-one/processes/disableProcesses".to_owned(),
-        ),
+        (Method::PATCH, "/rpp/v1/accounts/mno-one".to_owned()),
+        (Method::PATCH, "/rpp/v1/jobs/4/rows?offset=0".to_owned()),
+        (Method::PUT, "/rpp/v1/endpoints/self".to_owned()),
     ] {
         let mut asked = request(method, &target, OPERATOR).body(Vec::new()).unwrap();
         asked.headers_mut().remove("rpp-cltrid");
@@ -173,6 +172,8 @@ async fn proxy_headers_change_nothing_and_smuggling_is_refused() {
         "Transfer-Encoding: xchunked\r\n",
         "Content-Length: +2\r\n",
         "Transfer-Encoding\r\n : chunked\r\n",
+        "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n",
     ] {
         let answer = door
             .raw(format!("{head}{fields}\r\n{{}}{smuggled}").as_bytes())
@@ -211,4 +212,25 @@ async fn plain_http_on_the_tls_port_gets_no_answer() {
     let mut answer = Vec::new();
     let _ = socket.read_to_end(&mut answer).await;
     assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn idempotency_key_is_another_name_of_the_transaction_id() {
+    let door = Door::open().await;
+    let mut asked = create(create_body(EID));
+    asked.headers_mut().remove("rpp-cltrid");
+    let key = HeaderValue::from_static("\"key-0001\"");
+    asked.headers_mut().insert("idempotency-key", key);
+    let answer = door.send(asked.clone()).await;
+    assert_eq!(
+        (answer.status, answer.header("rpp-cltrid")),
+        (201, "key-0001")
+    );
+    let again = door.send(asked.clone()).await;
+    assert_eq!((again.status, again.header("rpp-replayed")), (201, "true"));
+    let other = HeaderValue::from_static("key-0002");
+    asked.headers_mut().insert("rpp-cltrid", other);
+    let (reason, _) = refused(&door, asked, 400, "02001").await;
+    assert!(reason.contains("differ"), "{reason}");
+    assert_eq!(door.registry.device_count(), 1);
 }

@@ -69,9 +69,9 @@ async fn other_methods_are_405_with_those_there_are() {
     let device = format!("{DEVICES}/{EID}");
     for (method, target, allow) in [
         ("PUT", DEVICES.to_owned(), "GET, HEAD, POST"),
-        ("PATCH", device.clone(), "GET, HEAD, DELETE"),
-        ("OPTIONS", device.clone(), "GET, HEAD, DELETE"),
-        ("POST", device.clone(), "GET, HEAD, DELETE"),
+        ("PUT", device.clone(), "GET, HEAD, PATCH, DELETE"),
+        ("OPTIONS", device.clone(), "GET, HEAD, PATCH, DELETE"),
+        ("POST", device.clone(), "GET, HEAD, PATCH, DELETE"),
         ("BREW", format!("{device}/availability"), "GET, HEAD"),
         (
             "GET",

@@ -1,10 +1,16 @@
 //! Every word that an answer can choose, and every part that it can leave out, is valid.
 
-use iot_epp_api::epp::change_data::{Case, ChangeData, ChangeOperation, ChangeState};
+use iot_epp_api::device::{RepositoryId, SlotReason};
+use iot_epp_api::epp::change_data::{ChangeData, ChangeState};
 use iot_epp_api::epp::device::*;
 use iot_epp_api::epp::security_event::{SecurityEvent, SecurityEventKind, SecurityEventLevel};
 use iot_epp_api::epp::{Answer, ResponseData, Services};
-use iot_epp_api::{DeviceStatus, ResultCode, SlotState};
+use iot_epp_api::message::{ChangeOperation, Event};
+use iot_epp_api::transfer::{Arrival, Direction, TransferInfo, TransferStatus};
+use iot_epp_api::{
+    Availability, DeviceInfo, DeviceState, DeviceStatus, PublicationTimes, ResultCode, SlotInfo,
+    SlotState,
+};
 use iot_identity::{DeviceId, Fingerprint, OwnerName, Slot};
 
 use crate::samples::{NOON, account, device_id, server_id};
@@ -12,33 +18,36 @@ use crate::schemas::validate;
 
 const HOSTILE: &str = " <&>\"' \n\t\r ]]> \u{0}\u{ffff} ä\u{202e}🦀 ";
 
-fn info() -> InfoData {
-    InfoData {
+fn info() -> DeviceInfo {
+    DeviceInfo {
         device_id: DeviceId::parse("8912230200031010008f").unwrap(),
         repository_id: RepositoryId(u64::MAX),
+        state: DeviceState::Active,
         statuses: Vec::new(),
         slots: Vec::new(),
-        sponsor: account("a-sponsor-of-16c"),
+        account: account("a-sponsor-of-16c"),
         created_at: NOON,
-        updated_at: None,
+        updated_at: NOON,
         expires_at: NOON,
         transferred_at: None,
         restore_until: None,
+        version: u64::MAX,
     }
 }
 
-fn slots() -> Vec<SlotData> {
+fn slots() -> Vec<SlotInfo> {
     let reasons = [
         None,
         Some(SlotReason::Superseded),
         Some(SlotReason::Compromised),
         Some(SlotReason::Expired),
+        Some(SlotReason::Deleted),
     ];
     let states = [SlotState::Live, SlotState::Withdrawn, SlotState::Expired];
     let both = states
         .into_iter()
         .flat_map(|state| reasons.map(|reason| (state, reason)));
-    both.map(|(state, reason)| SlotData {
+    both.map(|(state, reason)| SlotInfo {
         slot: Slot::FIRST,
         state,
         reason,
@@ -55,26 +64,9 @@ fn slots() -> Vec<SlotData> {
 }
 
 fn infos() -> Vec<Answer> {
-    use DeviceStatus::*;
-    let all = [
-        Ok,
-        Inactive,
-        ClientHold,
-        ServerHold,
-        PendingCreate,
-        PendingTransfer,
-        PendingDelete,
-        ClientDeleteProhibited,
-        ClientRenewProhibited,
-        ClientTransferProhibited,
-        ClientUpdateProhibited,
-        ServerDeleteProhibited,
-        ServerRenewProhibited,
-        ServerTransferProhibited,
-        ServerUpdateProhibited,
-    ];
     let mut full = info();
-    full.statuses = all.into_iter().chain(all).collect();
+    full.statuses = [DeviceStatus::ALL, DeviceStatus::ALL].concat();
+    full.state = DeviceState::PendingDelete;
     full.slots = slots();
     [info(), full]
         .map(|info| Answer::completed(ResponseData::Info(Box::new(info))))
@@ -82,14 +74,12 @@ fn infos() -> Vec<Answer> {
 }
 
 fn changes() -> Vec<Answer> {
-    use ChangeOperation::*;
-    let operations = [
-        Create, Delete, Renew, Transfer, Update, Restore, AutoRenew, AutoDelete, AutoPurge, Custom,
-    ];
     let states = [ChangeState::Before, ChangeState::After];
-    let both = states
-        .into_iter()
-        .flat_map(|state| operations.map(|operation| (state, operation)));
+    let both = states.into_iter().flat_map(|state| {
+        ChangeOperation::ALL
+            .iter()
+            .map(move |operation| (state, *operation))
+    });
     both.enumerate()
         .map(|(place, (state, operation))| {
             let hostile = place % 2 == 0;
@@ -105,10 +95,6 @@ fn changes() -> Vec<Answer> {
                 } else {
                     String::new()
                 },
-                case: hostile.then(|| Case {
-                    name: (place % 4 == 0).then(|| HOSTILE.to_owned()),
-                    id: HOSTILE.to_owned(),
-                }),
                 reason: hostile.then(|| HOSTILE.repeat(9)),
             });
             answer
@@ -117,19 +103,9 @@ fn changes() -> Vec<Answer> {
 }
 
 fn events() -> Answer {
-    use SecurityEventKind::*;
-    let kinds = [
-        Password,
-        Certificate,
-        Cipher,
-        TlsProtocol,
-        NewPassword,
-        Statistic,
-        Custom,
-    ];
     let levels = [SecurityEventLevel::Warning, SecurityEventLevel::Error];
     let mut answer = Answer::new(ResultCode::Completed);
-    for (kind, level) in kinds
+    for (kind, level) in SecurityEventKind::ALL
         .into_iter()
         .flat_map(|kind| levels.map(|level| (kind, level)))
     {
@@ -152,41 +128,56 @@ fn events() -> Answer {
 }
 
 fn transfers() -> Vec<Answer> {
-    use TransferStatus::*;
-    let statuses = [
-        Pending,
-        ClientApproved,
-        ClientCancelled,
-        ClientRejected,
-        ServerApproved,
-        ServerCancelled,
-    ];
     let arrivals = [None, Some(Arrival::AsIs), Some(Arrival::Held)];
-    let both = statuses
-        .into_iter()
-        .flat_map(|status| arrivals.map(|arrival| (status, arrival)));
-    both.map(|(status, arrival)| {
-        Answer::completed(ResponseData::Transfer(TransferData {
-            device_id: device_id(),
-            direction: if arrival.is_some() {
-                Direction::Push
-            } else {
-                Direction::Pull
-            },
-            status,
-            requested_by: account("abc"),
-            requested_at: NOON,
-            acting: account("abc"),
-            acting_at: NOON,
-            arrival,
-            replace_by: None,
-        }))
-    })
-    .collect()
+    let both = TransferStatus::ALL
+        .iter()
+        .flat_map(|status| arrivals.map(|arrival| (*status, arrival)));
+    both.zip(Direction::ALL.iter().cycle())
+        .map(|((status, arrival), direction)| {
+            let transfer = Box::new(TransferInfo {
+                transfer_id: u64::MAX,
+                device_id: device_id(),
+                direction: *direction,
+                status,
+                losing: account("abc"),
+                gaining: account("abc"),
+                requested_by: account("abc"),
+                requested_at: NOON,
+                acting: account("abc"),
+                acting_at: NOON,
+                arrival,
+                replace_by: None,
+            });
+            let times = arrival.map(|_| PublicationTimes::default());
+            Answer::completed(ResponseData::Transfer { transfer, times })
+        })
+        .collect()
+}
+
+fn messages() -> Vec<Answer> {
+    let events = Event::ALL.iter().enumerate();
+    events
+        .map(|(place, event)| {
+            Answer::completed(ResponseData::Event(EventData {
+                event: *event,
+                device_id: (place % 2 == 0).then(device_id),
+                slot: (place % 3 == 0).then(|| EventSlot {
+                    slot: Slot::FIRST,
+                    not_after: NOON,
+                    certificate: (place % 2 == 0).then(|| vec![0x30, 0]),
+                }),
+                job: (place % 5 == 0).then_some(EventJob {
+                    job_id: u64::MAX,
+                    succeeded: 0,
+                    failed: u64::MAX,
+                }),
+            }))
+        })
+        .collect()
 }
 
 fn others() -> Vec<Answer> {
-    let empty_reason = CheckResult {
+    let empty_reason = Availability {
         device_id: device_id(),
         available: false,
         reason: Some(" \n".to_owned()),
@@ -197,11 +188,12 @@ fn others() -> Vec<Answer> {
         client_transaction_id: None,
         server_transaction_id: server_id(),
         settled_at: NOON,
+        times: None,
     };
     let update = UpdateData {
         device_id: device_id(),
         issued: None,
-        publication: Some(Publication::default()),
+        times: Some(PublicationTimes::default()),
     };
     vec![
         Answer::completed(ResponseData::Check(vec![empty_reason; 1000])),
@@ -216,6 +208,7 @@ fn every_choice_and_every_absence_is_valid() {
     answers.extend(infos());
     answers.extend(changes());
     answers.extend(transfers());
+    answers.extend(messages());
     answers.extend(others());
     let mut documents = Vec::new();
     for services in [Services::all(), Services::none()] {
@@ -224,6 +217,6 @@ fn every_choice_and_every_absence_is_valid() {
             documents.push((documents.len().to_string(), document));
         }
     }
-    assert_eq!(documents.len(), 2 * (1 + 2 + 20 + 18 + 3));
+    assert_eq!(documents.len(), 2 * (1 + 2 + 14 + 18 + 14 + 3));
     validate(&documents);
 }

@@ -1,7 +1,11 @@
 //! Every command that can be said comes back as it was said.
 
+use iot_epp_api::device::WithdrawReason;
 use iot_epp_api::epp::device::*;
-use iot_epp_api::epp::{AuthInfo, EppCommand, Frame, Login, Poll, Secret};
+use iot_epp_api::epp::{EppCommand, Frame, Login, Poll};
+use iot_epp_api::period::{Period, PeriodUnit};
+use iot_epp_api::secret::{AuthInfo, Secret};
+use iot_epp_api::transfer::Arrival;
 use iot_epp_api::{AccountName, ClientTransactionId, DeviceStatus};
 use iot_identity::{DeviceId, Slot};
 use proptest::collection::{hash_set, vec};
@@ -43,10 +47,10 @@ fn csr() -> impl Strategy<Value = Vec<u8>> + Clone {
     vec(any::<u8>(), 1..600)
 }
 
-fn create() -> impl Strategy<Value = DeviceCommand> {
+fn create() -> impl Strategy<Value = DeviceRequest> {
     (device_id(), period(), csr(), of(account()), of(auth_info())).prop_map(
         |(device_id, period, csr, asp, auth_info)| {
-            DeviceCommand::Create(Create {
+            DeviceRequest::Create(Create {
                 device_id,
                 period,
                 csr,
@@ -100,7 +104,7 @@ fn change() -> impl Strategy<Value = Change> {
         })
 }
 
-fn update() -> impl Strategy<Value = DeviceCommand> {
+fn update() -> impl Strategy<Value = DeviceRequest> {
     let parts = (
         device_id(),
         statuses_and_bindings(),
@@ -112,7 +116,7 @@ fn update() -> impl Strategy<Value = DeviceCommand> {
         |(device_id, add, remove, change)| {
             let empty = StatusesAndBindings::default();
             let nothing = add == empty && remove == empty && change == Change::default();
-            (!nothing).then_some(DeviceCommand::Update(Update {
+            (!nothing).then_some(DeviceRequest::Update(Update {
                 device_id,
                 add,
                 remove,
@@ -122,7 +126,7 @@ fn update() -> impl Strategy<Value = DeviceCommand> {
     )
 }
 
-fn transfer() -> impl Strategy<Value = DeviceCommand> {
+fn transfer() -> impl Strategy<Value = DeviceRequest> {
     use TransferOperation::*;
     let arrival = || select(vec![Arrival::AsIs, Arrival::Held]);
     let operation = prop_oneof![
@@ -134,30 +138,30 @@ fn transfer() -> impl Strategy<Value = DeviceCommand> {
         Just(Cancel),
     ];
     (device_id(), operation).prop_map(|(device_id, operation)| {
-        DeviceCommand::Transfer(Transfer {
+        DeviceRequest::Transfer(Transfer {
             device_id,
             operation,
         })
     })
 }
 
-fn device_command() -> impl Strategy<Value = EppCommand> {
+pub(crate) fn device_command() -> impl Strategy<Value = EppCommand> {
     let renew = (device_id(), 0..3_000_i64, period()).prop_map(|(device_id, days, period)| {
-        DeviceCommand::Renew(Renew {
+        DeviceRequest::Renew(Renew {
             device_id,
             current_expiry: time::macros::date!(2026 - 11 - 22) + time::Duration::days(days),
             period,
         })
     });
     let info = (device_id(), of(presented())).prop_map(|(device_id, auth_info)| {
-        DeviceCommand::Info(Info {
+        DeviceRequest::Info(Info {
             device_id,
             auth_info,
         })
     });
     let check =
-        vec(device_id(), 1..9).prop_map(|device_ids| DeviceCommand::Check(Check { device_ids }));
-    let delete = device_id().prop_map(|device_id| DeviceCommand::Delete { device_id });
+        vec(device_id(), 1..9).prop_map(|device_ids| DeviceRequest::Check(Check { device_ids }));
+    let delete = device_id().prop_map(|device_id| DeviceRequest::Delete { device_id });
     prop_oneof![create(), update(), transfer(), renew, info, check, delete]
         .prop_map(EppCommand::Device)
 }

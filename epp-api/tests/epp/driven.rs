@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use iot_epp_api::ResultCode;
 use iot_epp_api::epp::session::{Action, LoginCheck, LoginVerdict, Moment};
 use iot_epp_api::epp::{FrameDecoder, ServerTransactionId, Session, SessionLimits, encode_frame};
+use iot_epp_api::{Request, Response, ResultCode};
 
 use crate::samples::{NOON, account, greeting};
 use crate::schemas::examples;
@@ -92,6 +92,18 @@ impl Driven {
             Some(Action::CheckLogin(check)) => check,
             other => panic!("{other:?}"),
         }
+    }
+
+    pub(crate) fn request(&mut self) -> Request {
+        match self.action() {
+            Some(Action::CarryOut(request)) => *request,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn answered(&mut self, response: Response) -> Sent {
+        let moment = self.moment();
+        sent(self.session.answered(response, &moment))
     }
 
     pub(crate) fn verdict(&mut self, verdict: LoginVerdict) -> Sent {

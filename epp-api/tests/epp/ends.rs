@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
-use iot_epp_api::ResultCode;
 use iot_epp_api::epp::session::{Action, LoginVerdict};
-use iot_epp_api::epp::{Answer, SessionLimits, encode_frame};
+use iot_epp_api::epp::{SessionLimits, encode_frame};
+use iot_epp_api::{Reply, Response, ResultCode};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::driven::{Driven, example};
 use crate::schemas::examples;
+
+fn done() -> Response {
+    Response::success("IOTR-1", Reply::Done)
+}
 
 #[test]
 fn lengths_that_are_none_end_the_session() {
@@ -44,14 +48,10 @@ fn frames_that_come_split_and_glued_are_answered_in_order() {
             driven.session.receive(octets, driven.now);
             while let Some(action) = driven.action() {
                 let action = match action {
-                    Action::CarryOut {
-                        client_transaction_id,
-                        ..
-                    } => {
-                        answered.push(client_transaction_id.unwrap().to_string());
-                        let name = driven.moment().server_transaction_id;
-                        let answer = Answer::new(ResultCode::Completed);
-                        driven.session.answered(&answer, &name, driven.now).unwrap()
+                    Action::CarryOut(request) => {
+                        answered.push(request.client_transaction_id.unwrap().to_string());
+                        let moment = driven.moment();
+                        driven.session.answered(done(), &moment).unwrap()
                     }
                     other => other,
                 };
@@ -67,7 +67,7 @@ fn frames_that_come_split_and_glued_are_answered_in_order() {
 fn a_driver_is_told_to_stop_reading() {
     let mut driven = Driven::logged_in();
     driven.say(&example("poll-request"));
-    assert!(matches!(driven.action(), Some(Action::CarryOut { .. })));
+    assert!(matches!(driven.action(), Some(Action::CarryOut(_))));
     let mut octets = 0;
     while driven.session.wants_octets() {
         driven.session.receive(&[0x20; 4096], driven.now);
@@ -105,18 +105,11 @@ fn an_idle_session_ends_and_a_busy_driver_does_not_end_it() {
     driven.wait(Duration::from_secs(599));
     assert!(driven.action().is_none());
     driven.say(&example("poll-request"));
-    assert!(matches!(driven.action(), Some(Action::CarryOut { .. })));
+    assert!(matches!(driven.action(), Some(Action::CarryOut(_))));
     driven.wait(Duration::from_secs(86_400));
     assert_eq!(driven.session.deadline(), None);
     assert!(driven.action().is_none());
-    let name = driven.moment().server_transaction_id;
-    let answer = Answer::new(ResultCode::Completed);
-    assert!(
-        driven
-            .session
-            .answered(&answer, &name, driven.now)
-            .is_some()
-    );
+    driven.answered(done());
     assert_eq!(
         driven.session.deadline(),
         Some(driven.now + Duration::from_secs(600))
@@ -164,9 +157,7 @@ fn a_session_has_a_last_frame() {
 fn answers_that_nobody_asked_for_are_not_sent() {
     let mut driven = Driven::logged_in();
     let moment = driven.moment();
-    let answer = Answer::new(ResultCode::Completed);
-    let name = &moment.server_transaction_id;
-    assert_eq!(driven.session.answered(&answer, name, driven.now), None);
+    assert_eq!(driven.session.answered(done(), &moment), None);
     let verdict = LoginVerdict::Accepted;
     assert_eq!(
         driven.session.login_checked(verdict, Vec::new(), &moment),
@@ -179,7 +170,7 @@ fn answers_that_nobody_asked_for_are_not_sent() {
         driven.session.login_checked(verdict, Vec::new(), &moment),
         None
     );
-    assert!(driven.session.answered(&answer, name, driven.now).is_some());
+    assert!(driven.session.answered(done(), &moment).is_some());
 }
 
 proptest! {
@@ -200,11 +191,9 @@ proptest! {
                     Action::CheckLogin(_) => {
                         driven.verdict(LoginVerdict::Accepted);
                     }
-                    Action::CarryOut { .. } => {
+                    Action::CarryOut(_) => {
                         assert!(driven.session.is_logged_in());
-                        let name = driven.moment().server_transaction_id;
-                        let answer = Answer::new(ResultCode::Completed);
-                        driven.session.answered(&answer, &name, driven.now).unwrap();
+                        driven.answered(done());
                     }
                 }
             }

@@ -1,11 +1,18 @@
 //! One answer of each kind, with everything in it that can be in it.
 
-use iot_epp_api::epp::change_data::{Case, ChangeData, ChangeOperation, ChangeState};
+use iot_epp_api::device::{RepositoryId, SlotReason};
+use iot_epp_api::epp::change_data::{ChangeData, ChangeState};
 use iot_epp_api::epp::device::*;
-use iot_epp_api::epp::response::{Answer, MessageQueue, QueuedMessage, ResponseData};
-use iot_epp_api::epp::security_event::{SecurityEvent, SecurityEventKind, SecurityEventLevel};
-use iot_epp_api::epp::{Greeting, ServerTransactionId, Services};
-use iot_epp_api::{AccountName, ClientTransactionId, DeviceStatus, ResultCode, SlotState};
+use iot_epp_api::epp::response::{Answer, MessageQueue, QueuedMessage};
+use iot_epp_api::epp::security_event::SecurityEvent;
+use iot_epp_api::epp::{Greeting, ResponseData, ServerTransactionId, Services};
+use iot_epp_api::message::{ChangeOperation, Event};
+use iot_epp_api::response::SlotCertificate;
+use iot_epp_api::transfer::{Arrival, Direction, TransferInfo, TransferStatus};
+use iot_epp_api::{
+    AccountName, Availability, ClientTransactionId, DeviceInfo, DeviceState, DeviceStatus,
+    PublicationTimes, ResultCode, SlotInfo, SlotState,
+};
 use iot_identity::{DeviceId, Fingerprint, OwnerName, Slot};
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -37,11 +44,11 @@ pub(crate) fn greeting() -> Greeting {
 /// File name in `schema/examples/`, and the answer.
 pub(crate) fn answers() -> Vec<(&'static str, Answer)> {
     let completed = Answer::completed;
-    let update = |issued, publication| {
+    let update = |issued, times| {
         completed(ResponseData::Update(UpdateData {
             device_id: device_id(),
             issued,
-            publication,
+            times,
         }))
     };
     vec![
@@ -58,6 +65,7 @@ pub(crate) fn answers() -> Vec<(&'static str, Answer)> {
         ("response-poll-change", change_message()),
         ("response-poll-transfer", transfer_message()),
         ("response-poll-pending", pending_message()),
+        ("response-poll-event", event_message()),
         ("response-poll-acknowledged", acknowledged()),
         ("response-device-check", check()),
         (
@@ -86,7 +94,7 @@ pub(crate) fn answers() -> Vec<(&'static str, Answer)> {
         }),
         ("response-device-transfer", {
             let pending = Answer::new(ResultCode::CompletedPending);
-            pending.with_data(ResponseData::Transfer(transfer(TransferStatus::Pending)))
+            pending.with_data(transfer(TransferStatus::Pending, None))
         }),
         ("response-device-delete", update(None, Some(denied()))),
     ]
@@ -99,24 +107,8 @@ pub(crate) fn write(answer: &Answer, services: &Services) -> String {
 fn login() -> Answer {
     let mut answer = Answer::new(ResultCode::Completed);
     answer.security_events = vec![
-        SecurityEvent {
-            kind: SecurityEventKind::Certificate,
-            level: SecurityEventLevel::Warning,
-            name: None,
-            expires_at: Some(datetime!(2026-12-01 00:00 UTC)),
-            value: None,
-            duration_days: None,
-            text: "the certificate of this account expires".to_owned(),
-        },
-        SecurityEvent {
-            kind: SecurityEventKind::Statistic,
-            level: SecurityEventLevel::Warning,
-            name: Some("failedLogins".to_owned()),
-            expires_at: None,
-            value: Some("17".to_owned()),
-            duration_days: Some(1),
-            text: "17 logins failed within a day".to_owned(),
-        },
+        SecurityEvent::certificate_expires(datetime!(2026-12-01 00:00 UTC)),
+        SecurityEvent::failed_logins(17, 7),
     ];
     answer
 }
@@ -152,24 +144,26 @@ fn change_message() -> Answer {
     answer.change = Some(ChangeData {
         state: ChangeState::After,
         operation: ChangeOperation::Update,
-        sub_operation: Some("hold".to_owned()),
+        sub_operation: Some(Event::StatusChanged.as_str().to_owned()),
         changed_at: NOON,
         server_transaction_id: server_id(),
         who: "operator".to_owned(),
-        case: Some(Case {
-            name: Some("abuse-desk".to_owned()),
-            id: "2026-0815".to_owned(),
-        }),
         reason: Some("reported stolen, and this text is far too long for it".to_owned()),
     });
+    answer.before = Some(Box::new(DeviceInfo {
+        state: DeviceState::Active,
+        statuses: Vec::new(),
+        slots: Vec::new(),
+        version: 41,
+        ..info()
+    }));
     answer
 }
 
 fn transfer_message() -> Answer {
     let mut answer = Answer::new(ResultCode::CompletedAckToDequeue);
     answer.queue = Some(queue("Transfer completed."));
-    let data = transfer(TransferStatus::ServerApproved);
-    answer.with_data(ResponseData::Transfer(data))
+    answer.with_data(transfer(TransferStatus::ServerApproved, Some(denied())))
 }
 
 fn pending_message() -> Answer {
@@ -181,6 +175,22 @@ fn pending_message() -> Answer {
         client_transaction_id: Some(client_id("MNO-0022")),
         server_transaction_id: server_id(),
         settled_at: NOON,
+        times: Some(visible()),
+    }))
+}
+
+fn event_message() -> Answer {
+    let mut answer = Answer::new(ResultCode::CompletedAckToDequeue);
+    answer.queue = Some(queue("A certificate was issued for you."));
+    answer.with_data(ResponseData::Event(EventData {
+        event: Event::SlotIssued,
+        device_id: Some(device_id()),
+        slot: Some(EventSlot {
+            slot: slot(2),
+            not_after: YEARS_5,
+            certificate: Some(vec![0x30, 0x03, 0x02, 0x01, 0x00]),
+        }),
+        job: None,
     }))
 }
 
@@ -196,12 +206,12 @@ fn acknowledged() -> Answer {
 
 fn check() -> Answer {
     Answer::completed(ResponseData::Check(vec![
-        CheckResult {
+        Availability {
             device_id: device_id(),
             available: true,
             reason: None,
         },
-        CheckResult {
+        Availability {
             device_id: DeviceId::parse("8912230200031010008f").unwrap(),
             available: false,
             reason: Some("In use".to_owned()),
@@ -213,9 +223,9 @@ fn slot(number: u16) -> Slot {
     Slot::new(number).unwrap()
 }
 
-fn slot_data(number: u16, state: SlotState, reason: Option<SlotReason>) -> SlotData {
+fn slot_info(number: u16, state: SlotState, reason: Option<SlotReason>) -> SlotInfo {
     let name = format!("{number}.{EID}.iotregistry.example");
-    SlotData {
+    SlotInfo {
         slot: slot(number),
         state,
         reason,
@@ -230,31 +240,33 @@ fn slot_data(number: u16, state: SlotState, reason: Option<SlotReason>) -> SlotD
     }
 }
 
-fn info() -> InfoData {
-    InfoData {
+pub(crate) fn info() -> DeviceInfo {
+    DeviceInfo {
         device_id: device_id(),
         repository_id: RepositoryId(17),
+        state: DeviceState::Inactive,
         statuses: vec![
             DeviceStatus::ServerHold,
             DeviceStatus::PendingTransfer,
             DeviceStatus::ServerHold,
         ],
         slots: vec![
-            slot_data(1, SlotState::Withdrawn, Some(SlotReason::Compromised)),
-            slot_data(2, SlotState::Live, None),
-            slot_data(9999, SlotState::Expired, Some(SlotReason::Expired)),
+            slot_info(1, SlotState::Withdrawn, Some(SlotReason::Compromised)),
+            slot_info(2, SlotState::Live, None),
+            slot_info(9999, SlotState::Expired, Some(SlotReason::Expired)),
         ],
-        sponsor: account("mno-one"),
+        account: account("mno-one"),
         created_at: NOON,
-        updated_at: Some(NOON),
+        updated_at: NOON,
         expires_at: YEARS_5,
         transferred_at: Some(NOON),
         restore_until: Some(YEARS_5),
+        version: 42,
     }
 }
 
-fn issued(number: u16) -> Issued {
-    Issued {
+fn issued(number: u16) -> SlotCertificate {
+    SlotCertificate {
         slot: slot(number),
         certificate: vec![0x30, 0x03, 0x02, 0x01, 0x00],
         chain: vec![
@@ -264,16 +276,16 @@ fn issued(number: u16) -> Issued {
     }
 }
 
-fn visible() -> Publication {
-    Publication {
+fn visible() -> PublicationTimes {
+    PublicationTimes {
         published_serial: u32::MAX,
         visible_everywhere_by: Some(NOON),
-        ..Publication::default()
+        ..PublicationTimes::default()
     }
 }
 
-fn denied() -> Publication {
-    Publication {
+fn denied() -> PublicationTimes {
+    PublicationTimes {
         published_serial: 2026112201,
         denied_everywhere_by: Some(YEARS_5),
         honest_caches_by: Some(NOON),
@@ -287,20 +299,24 @@ fn create(done: bool) -> CreateData {
         issued: done.then(|| issued(1)),
         created_at: NOON,
         expires_at: YEARS_5,
-        publication: done.then(visible),
+        times: done.then(visible),
     }
 }
 
-fn transfer(status: TransferStatus) -> TransferData {
-    TransferData {
+fn transfer(status: TransferStatus, times: Option<PublicationTimes>) -> ResponseData {
+    let transfer = Box::new(TransferInfo {
+        transfer_id: 4,
         device_id: device_id(),
         direction: Direction::Pull,
         status,
+        losing: account("mno-one"),
+        gaining: account("mno-two"),
         requested_by: account("mno-two"),
         requested_at: NOON,
         acting: account("mno-one"),
         acting_at: YEARS_5,
         arrival: Some(Arrival::Held),
         replace_by: Some(YEARS_5),
-    }
+    });
+    ResponseData::Transfer { transfer, times }
 }

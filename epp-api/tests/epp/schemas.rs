@@ -110,6 +110,7 @@ fn what_a_client_did_not_log_in_for_is_in_the_result_and_valid() {
         let document = write(&answer, &none);
         let parts = [
             answer.data.is_some(),
+            answer.before.is_some(),
             answer.change.is_some(),
             !answer.security_events.is_empty(),
         ];

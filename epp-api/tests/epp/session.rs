@@ -1,11 +1,14 @@
 //! The order of a session: who may say what, and who one is.
 
 use iot_epp_api::ResultCode;
-use iot_epp_api::epp::session::{Action, LoginVerdict, SessionCommand};
-use iot_epp_api::epp::{Answer, Frame, Poll, ServerTransactionId};
+use iot_epp_api::command::{Command, MessageCommand};
+use iot_epp_api::epp::session::LoginVerdict;
+use iot_epp_api::epp::{Frame, ServerTransactionId};
+use iot_epp_api::message::{Change, ChangeOperation, Detail, Event, Message};
+use iot_epp_api::{Door, Reply, Response};
 
 use crate::driven::{Driven, example, sent};
-use crate::samples::{account, answers};
+use crate::samples::{NOON, account, client_id, info};
 use crate::schemas::examples;
 use crate::values::altered;
 
@@ -27,13 +30,20 @@ fn a_session_goes_from_greeting_to_logout() {
     assert!(driven.asked(&example("hello")).has("<greeting>"));
 
     driven.say(&example("poll-request"));
-    let Some(Action::CarryOut { command, .. }) = driven.action() else {
-        panic!("no command");
-    };
-    assert_eq!(command, SessionCommand::Poll(Poll::Request));
+    let request = driven.request();
+    assert_eq!(request.command, Command::Message(MessageCommand::Head));
+    assert_eq!(request.client_transaction_id, Some(client_id("MNO-0010")));
+    assert_eq!(
+        (request.door, request.digest),
+        (Door::Epp, request.command.digest())
+    );
     let name = ServerTransactionId::from_random([0xab; 16]);
-    let answer = Answer::new(ResultCode::CompletedNoMessages);
-    let answered = sent(driven.session.answered(&answer, &name, driven.now));
+    let reply = Reply::Messages {
+        count: 0,
+        head: None,
+    };
+    let answered = driven.answered(Response::success(name.as_str(), reply));
+    assert_eq!(answered.code(), ResultCode::CompletedNoMessages);
     assert!(answered.has("<clTRID>MNO-0010</clTRID>") && answered.has(name.as_str()));
 
     let bye = driven.asked(&example("logout"));
@@ -169,10 +179,6 @@ fn only_the_services_of_the_greeting_can_be_logged_in_for() {
 #[test]
 fn what_was_not_logged_in_for_is_moved_into_the_result() {
     let change_poll = "<extURI>urn:ietf:params:xml:ns:changePoll-1.0</extURI>";
-    let (_, change) = answers()
-        .into_iter()
-        .find(|(name, _)| *name == "response-poll-change")
-        .unwrap();
     for (login, moved) in [
         (example("login"), false),
         (altered("login", change_poll, ""), true),
@@ -182,14 +188,137 @@ fn what_was_not_logged_in_for_is_moved_into_the_result() {
         driven.check_login();
         driven.verdict(LoginVerdict::Accepted);
         driven.say(&example("poll-request"));
-        assert!(matches!(driven.action(), Some(Action::CarryOut { .. })));
-        let name = driven.moment().server_transaction_id;
-        let message = sent(driven.session.answered(&change, &name, driven.now));
+        driven.request();
+        let message = driven.answered(Response::success("IOTR-1", changed()));
         let reason = "<reason>urn:ietf:params:xml:ns:changePoll-1.0 not in login services</reason>";
         assert_eq!(message.has(reason), moved);
         assert_eq!(message.has("<extension>"), !moved);
         assert!(message.has("<resData><device:infData"));
     }
+}
+
+/// A message about a change.
+fn changed() -> Reply {
+    let change = Change {
+        operation: ChangeOperation::Update,
+        who: "operator".to_owned(),
+        server_transaction_id: "IOTR-2".to_owned(),
+        at: NOON,
+        reason: None,
+        before: Some(info()),
+        after: Some(info()),
+    };
+    let message = Message {
+        message_id: 17,
+        queued_at: NOON,
+        event: Event::StatusChanged,
+        text: "Registry held the device.".to_owned(),
+        device_id: Some(info().device_id),
+        detail: Detail::Change(Box::new(change)),
+    };
+    Reply::Messages {
+        count: 5,
+        head: Some(Box::new(message)),
+    }
+}
+
+#[test]
+fn what_means_no_command_is_refused_and_asked_of_nobody() {
+    let withdraw = "<device:withdraw><device:slot>1</device:slot><device:reason>superseded</device:reason></device:withdraw>";
+    let chg = "</device:chg>";
+    for (name, old, new, code, reason) in [
+        (
+            "device-new-slot",
+            chg,
+            format!("{withdraw}{chg}"),
+            ResultCode::ParameterPolicy,
+            "new slot",
+        ),
+        (
+            "device-new-slot",
+            chg,
+            format!("<device:restore/>{chg}"),
+            ResultCode::ParameterPolicy,
+            "new slot",
+        ),
+        (
+            "device-restore",
+            "<device:restore/>",
+            format!("{withdraw}<device:restore/>"),
+            ResultCode::ParameterPolicy,
+            "restore",
+        ),
+        (
+            "device-hold",
+            "clientHold",
+            "pendingDelete".to_owned(),
+            ResultCode::ParameterPolicy,
+            "pendingDelete",
+        ),
+        (
+            "device-hold",
+            "clientHold",
+            "ok".to_owned(),
+            ResultCode::ParameterPolicy,
+            "nobody sets it",
+        ),
+        (
+            "device-update",
+            "clientUpdateProhibited",
+            "clientTransferProhibited".to_owned(),
+            ResultCode::ParameterPolicy,
+            "added and removed",
+        ),
+    ] {
+        let mut driven = Driven::logged_in();
+        let refused = driven.asked(&altered(name, old, &new));
+        assert_eq!(refused.code(), code, "{name}");
+        assert!(refused.has(reason), "{}", refused.document);
+        assert!(driven.session.is_logged_in());
+    }
+}
+
+#[test]
+fn a_session_is_shut_down_between_commands_and_answers_first() {
+    let mut driven = Driven::logged_in();
+    driven.say(&example("poll-request"));
+    driven.request();
+    let moment = driven.moment();
+    assert_eq!(driven.session.shut_down("the end", &moment), None);
+    driven.answered(Response::success("IOTR-1", Reply::Done));
+    let ended = sent(driven.session.shut_down("the end", &moment));
+    assert_eq!(
+        (ended.code(), ended.close),
+        (ResultCode::CommandFailedClosing, true)
+    );
+    assert!(ended.has("the end") && driven.session.is_closed());
+    assert_eq!(driven.session.shut_down("the end", &moment), None);
+}
+
+#[test]
+fn what_the_driver_gives_up_is_answered_under_its_name() {
+    let mut driven = Driven::logged_in();
+    let moment = driven.moment();
+    assert_eq!(
+        driven
+            .session
+            .gave_up(ResultCode::CommandFailed, "no", &moment),
+        None
+    );
+    driven.say(&example("poll-request"));
+    driven.request();
+    let refused = sent(
+        driven
+            .session
+            .gave_up(ResultCode::CommandFailed, "no room", &moment),
+    );
+    assert!(refused.has("<clTRID>MNO-0010</clTRID>") && refused.has("no room"));
+    assert!(driven.session.is_logged_in());
+    driven.say(&example("poll-request"));
+    driven.request();
+    let code = ResultCode::AuthenticationErrorClosing;
+    let refused = sent(driven.session.gave_up(code, "suspended", &moment));
+    assert_eq!((refused.code(), refused.close), (code, true));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub(crate) mod registry;
+pub(crate) mod samples;
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +15,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use iot_epp_api::json::Discovery;
-use iot_epp_api::server::{Limits, ServerHandle, serve};
+use iot_epp_api::server::{Admission, Limits, ServerHandle, serve};
 use iot_identity::{DeviceId, ZoneName};
 use rustls::pki_types::{PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -34,6 +35,17 @@ pub(crate) const OPERATOR: &str = "token-of-operator-00000000003";
 
 pub(crate) fn eid() -> DeviceId {
     DeviceId::parse(EID).unwrap()
+}
+
+/// What the server says about itself.
+pub(crate) fn discovery() -> Discovery {
+    Discovery {
+        origin: "https://localhost:8443".to_owned(),
+        certificate_origin: Some("https://localhost:8445".to_owned()),
+        name: "test".to_owned(),
+        status: "test".to_owned(),
+        zone: ZoneName::parse("iotregistry.example").unwrap(),
+    }
 }
 
 /// A running door.
@@ -68,17 +80,12 @@ impl Door {
             .with_no_client_auth();
         let registry = Arc::new(MemoryRegistry::new());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let discovery = Discovery {
-            origin: "https://localhost:8443".to_owned(),
-            name: "test".to_owned(),
-            status: "test".to_owned(),
-            zone: ZoneName::parse("iotregistry.example").unwrap(),
-        };
         let handle = serve(
             listener,
             Arc::new(server),
+            Admission::Tokens,
             Arc::clone(&registry),
-            discovery,
+            discovery(),
             limits,
         )
         .unwrap();
@@ -97,6 +104,7 @@ impl Door {
         let mut config = ClientConfig::clone(self.connector.config());
         config.alpn_protocols = vec![alpn.to_vec()];
         let socket = TcpStream::connect(self.address()).await?;
+        socket.set_nodelay(true)?;
         let name = ServerName::try_from("localhost").unwrap();
         let connector = TlsConnector::from(Arc::new(config));
         connector.connect(name, socket).await
@@ -115,6 +123,21 @@ impl Door {
         drop(sender);
         let _ = driver.await;
         answer
+    }
+
+    /// Opens the stream of events and gives what arrives, part by part, with the connection.
+    pub(crate) async fn events(&self, request: Request<Vec<u8>>) -> EventStream {
+        let stream = TokioIo::new(self.tls(b"http/1.1").await.unwrap());
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        let mut request = request.map(|body| Full::new(Bytes::from(body)));
+        let host = http::HeaderValue::from_static("localhost");
+        request.headers_mut().insert("host", host);
+        let answer = sender.send_request(request).await.unwrap();
+        EventStream {
+            answer,
+            _sender: sender,
+        }
     }
 
     pub(crate) async fn http2(&self) -> hyper::client::conn::http2::SendRequest<Full<Bytes>> {
@@ -140,6 +163,21 @@ impl Door {
             answer.extend_from_slice(&buffer[..read]);
         }
         String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+/// An answer whose body goes on.
+pub(crate) struct EventStream {
+    pub(crate) answer: Response<hyper::body::Incoming>,
+    _sender: hyper::client::conn::http1::SendRequest<Full<Bytes>>,
+}
+
+impl EventStream {
+    /// The next part; none at the end of the stream.
+    pub(crate) async fn next(&mut self) -> Option<Vec<u8>> {
+        let frame = tokio::time::timeout(Duration::from_secs(10), self.answer.frame());
+        let frame = frame.await.expect("something arrives")?.ok()?;
+        frame.into_data().ok().map(|octets| octets.to_vec())
     }
 }
 

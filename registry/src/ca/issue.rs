@@ -180,7 +180,7 @@ impl IssuingCa {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
-        let key = DeviceKey {
+        let key = RequestedKey {
             point: *device.csr.point(),
         };
         let der = params.signed_by(&key, &self.issuer)?.der().to_vec();
@@ -262,7 +262,7 @@ fn trim_zeros(octets: &[u8]) -> &[u8] {
     &octets[zeros..]
 }
 
-fn time_of(unix: u64) -> Result<OffsetDateTime, IssueError> {
+pub(super) fn time_of(unix: u64) -> Result<OffsetDateTime, IssueError> {
     i64::try_from(unix)
         .ok()
         .and_then(|unix| OffsetDateTime::from_unix_timestamp(unix).ok())
@@ -278,12 +278,12 @@ pub(crate) fn random_serial() -> [u8; SERIAL_OCTETS] {
     serial
 }
 
-/// A device's public key as the certificate library wants it.
-struct DeviceKey {
-    point: [u8; POINT_OCTETS],
+/// A public key as the certificate library wants it.
+pub(super) struct RequestedKey {
+    pub(super) point: [u8; POINT_OCTETS],
 }
 
-impl PublicKeyData for DeviceKey {
+impl PublicKeyData for RequestedKey {
     fn der_bytes(&self) -> &[u8] {
         &self.point
     }

@@ -6,8 +6,10 @@
 //!
 //! No listener accepts another root's certificates.
 
+mod account;
 mod issue;
 mod trust;
 
+pub use account::{AccountCa, AccountIssueError, ClientIssued, ClientKeys};
 pub use issue::{IssueError, Issued, IssuingCa, SERIAL_OCTETS, TbsDevice, VALIDITY_SECS_DEFAULT};
 pub use trust::{ServiceIdentity, TrustError, TrustRoots};

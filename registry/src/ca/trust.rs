@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::str;
 use std::sync::Arc;
 
+use iot_epp_api::server::mutual_tls::{MutualTlsError, mutual_tls};
 use iot_identity::ZoneName;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
@@ -21,6 +22,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
 use time::OffsetDateTime;
 
+use super::account::AccountCa;
 use super::issue::{IssuingCa, random_serial};
 use crate::csr;
 use crate::directory::{self, Directory, DirectoryError};
@@ -65,10 +67,12 @@ pub struct TrustRoots {
     pub issuing: IssuingCa,
     /// Root certificate of the devices, PEM.
     pub device_root_pem: String,
+    /// The same, DER.
+    pub device_root: CertificateDer<'static>,
     /// Our listeners' certificate and key.
     pub service: ServiceIdentity,
-    /// Root certificate of the accounts, PEM.
-    pub account_root_pem: String,
+    /// Makes client certificates of accounts, while its key is here.
+    pub account: AccountCa,
     /// Public keys that no device may have, as hashes: those of the roots themselves.
     pub own_key_hashes: Vec<[u8; 32]>,
 }
@@ -93,6 +97,21 @@ impl ServiceIdentity {
             .with_single_cert(self.chain.clone(), self.key.clone_key())?;
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         Ok(Arc::new(config))
+    }
+}
+
+impl ServiceIdentity {
+    /// A server configuration that demands a client certificate of this root.
+    ///
+    /// # Errors
+    /// The key does not fit the certificate, or the root is none.
+    pub fn mutual_config(
+        &self,
+        account_root: CertificateDer<'static>,
+    ) -> Result<Arc<ServerConfig>, MutualTlsError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let (chain, key) = (self.chain.clone(), self.key.clone_key());
+        Ok(Arc::new(mutual_tls(provider, chain, key, account_root)?))
     }
 }
 
@@ -138,13 +157,33 @@ impl TrustRoots {
             own_key_hashes.push(certificate_key_hash(&path.join("root.cert.pem"))?);
         }
         own_key_hashes.push(certificate_key_hash(&service.join("server.cert.pem"))?);
+        let root_path = device.join("root.cert.pem");
+        let device_root_pem = read_text(&root_path)?;
+        let device_root =
+            CertificateDer::from_pem_slice(device_root_pem.as_bytes()).map_err(|error| {
+                TrustError::File {
+                    path: root_path,
+                    reason: error.to_string(),
+                }
+            })?;
         Ok(Self {
             issuing,
-            device_root_pem: read_text(&device.join("root.cert.pem"))?,
+            device_root_pem,
+            device_root,
             service: load_service(&service)?,
-            account_root_pem: read_text(&account.join("root.cert.pem"))?,
+            account: AccountCa::load(&account)?,
             own_key_hashes,
         })
+    }
+}
+
+impl TrustRoots {
+    /// The certificates above those of devices, DER: issuer, then root.
+    pub fn device_chain(&self) -> Vec<Vec<u8>> {
+        vec![
+            self.issuing.certificate_der().to_vec(),
+            self.device_root.to_vec(),
+        ]
     }
 }
 

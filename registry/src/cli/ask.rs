@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use iot_epp_api::server::Registry as _;
 use iot_epp_api::{
-    AccountName, BearerToken, Caller, Command, Door, Reply, Request, Response, Role,
+    AccountName, BearerToken, Caller, Command, Door, Reply, Request, Response, Role, Scopes,
 };
 
 use crate::config::Config;
@@ -118,6 +118,7 @@ async fn ask_core(core: Core, command: Command) -> anyhow::Result<Reply> {
     let caller = Caller {
         account,
         role: Role::Operator,
+        scopes: Scopes::ALL,
     };
     let request = Request::new(command, None, Door::CommandLine);
     let response = core.service.execute(&caller, request).await;

@@ -1,17 +1,22 @@
-//! `iot-registry device register|info|list|activate|deactivate|delete`
+//! `iot-registry device …`
 
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use iot_epp_api::{ClientTransactionId, Command, Reply};
-use iot_identity::DeviceId;
+use iot_epp_api::command::{DeviceChange, DeviceCommand as Asked};
+use iot_epp_api::device::WithdrawReason;
+use iot_epp_api::period::Period;
+use iot_epp_api::response::Issued;
+use iot_epp_api::{AccountName, ClientTransactionId, Command, Reply};
+use iot_identity::{DeviceId, Slot};
 
 use super::ask::{DoorArguments, reply_of};
 use super::print;
 use crate::csr::CSR_OCTETS_MAX;
 use crate::directory::{self, Directory};
 use crate::https_client::new_transaction_id;
+use crate::pem::certificate_pem;
 
 /// Devices fetched with one request of a list.
 const PAGE_DEVICES: u16 = 500;
@@ -20,6 +25,10 @@ const PAGE_DEVICES: u16 = 500;
 pub(super) enum DeviceCommand {
     /// Register a device: its certificate is signed and its fingerprint published.
     Register(RegisterArguments),
+    /// Another credential on a device, beside those that are there.
+    AddSlot(IssueArguments),
+    /// Take a credential back, for ever.
+    Withdraw(WithdrawArguments),
     /// Everything about a device.
     Info(OneDevice),
     /// The account's devices.
@@ -33,6 +42,8 @@ pub(super) enum DeviceCommand {
     Deactivate(OneDevice),
     /// Delete the device; it can be restored for 30 days.
     Delete(OneDevice),
+    /// Bring a deleted device back, held.
+    Restore(OneDevice),
 }
 
 #[derive(Args)]
@@ -50,10 +61,22 @@ pub(super) struct OneDevice {
 #[derive(Args)]
 pub(super) struct RegisterArguments {
     #[command(flatten)]
+    issue: IssueArguments,
+    /// How long the registration lasts, such as P10Y.
+    #[arg(long)]
+    period: Option<Period>,
+}
+
+#[derive(Args)]
+pub(super) struct IssueArguments {
+    #[command(flatten)]
     device: OneDevice,
     /// Certificate signing request, PEM or DER.
     #[arg(long)]
     csr: PathBuf,
+    /// The application service provider that the credential is for.
+    #[arg(long)]
+    asp: Option<AccountName>,
     /// Write the certificate to this file instead of showing it.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -62,14 +85,61 @@ pub(super) struct RegisterArguments {
     chain: Option<PathBuf>,
 }
 
+#[derive(Args)]
+pub(super) struct WithdrawArguments {
+    #[command(flatten)]
+    device: OneDevice,
+    /// Number of the credential.
+    #[arg(long)]
+    slot: Slot,
+    /// superseded or compromised.
+    #[arg(long, value_parser = reason)]
+    reason: WithdrawReason,
+}
+
+fn reason(text: &str) -> Result<WithdrawReason, &'static str> {
+    WithdrawReason::from_name(text).ok_or("the reason is superseded or compromised")
+}
+
 pub(super) async fn run(directory: &Directory, command: &DeviceCommand) -> anyhow::Result<()> {
+    let change = |device, asked| change(directory, device, asked);
     match command {
-        DeviceCommand::Register(arguments) => register(directory, arguments).await,
-        DeviceCommand::Info(device) => {
-            let command = Command::DeviceInfo {
-                device_id: device.id,
+        DeviceCommand::Register(RegisterArguments { issue, period }) => {
+            let asked = |csr| Asked::Create {
+                device_id: issue.device.id,
+                csr,
+                period: *period,
+                asp: issue.asp.clone(),
+                auth_info: None,
             };
-            match ask(directory, device, command).await? {
+            self::issue(directory, issue, asked).await
+        }
+        DeviceCommand::AddSlot(issue) => {
+            let asked = |csr| Asked::NewSlot {
+                device_id: issue.device.id,
+                csr,
+                asp: issue.asp.clone(),
+            };
+            self::issue(directory, issue, asked).await
+        }
+        DeviceCommand::Withdraw(WithdrawArguments {
+            device,
+            slot,
+            reason,
+        }) => {
+            let (slot, reason) = (*slot, *reason);
+            let asked = Asked::Update {
+                device_id: device.id,
+                changes: vec![DeviceChange::Withdraw { slot, reason }],
+            };
+            change(device, asked).await
+        }
+        DeviceCommand::Info(device) => {
+            let asked = Asked::Info {
+                device_id: device.id,
+                auth_info: None,
+            };
+            match ask(directory, device, asked).await? {
                 Reply::Device(info) => print::device(&info),
                 other => bail!("unexpected answer {other:?}"),
             }
@@ -77,50 +147,41 @@ pub(super) async fn run(directory: &Directory, command: &DeviceCommand) -> anyho
         }
         DeviceCommand::List { door } => list(directory, door).await,
         DeviceCommand::Activate(device) => {
-            change(
-                directory,
-                device,
-                Command::DeviceActivate {
-                    device_id: device.id,
-                },
-            )
-            .await
+            let device_id = device.id;
+            change(device, Asked::Activate { device_id }).await
         }
         DeviceCommand::Deactivate(device) => {
-            change(
-                directory,
-                device,
-                Command::DeviceDeactivate {
-                    device_id: device.id,
-                },
-            )
-            .await
+            let device_id = device.id;
+            change(device, Asked::Deactivate { device_id }).await
         }
         DeviceCommand::Delete(device) => {
-            change(
-                directory,
-                device,
-                Command::DeviceDelete {
-                    device_id: device.id,
-                },
-            )
-            .await
+            let device_id = device.id;
+            change(device, Asked::Delete { device_id }).await
+        }
+        DeviceCommand::Restore(device) => {
+            let device_id = device.id;
+            change(device, Asked::Restore { device_id }).await
         }
     }
 }
 
-async fn ask(directory: &Directory, device: &OneDevice, command: Command) -> anyhow::Result<Reply> {
+async fn ask(directory: &Directory, device: &OneDevice, asked: Asked) -> anyhow::Result<Reply> {
     let transaction_id = device.cltrid.clone().unwrap_or_else(new_transaction_id);
     let client = device.door.client(directory)?;
+    let command = Command::Device(asked);
     reply_of(client.give_as(command, transaction_id).await?)
 }
 
-async fn change(directory: &Directory, device: &OneDevice, command: Command) -> anyhow::Result<()> {
-    print::change(&ask(directory, device, command).await?);
+async fn change(directory: &Directory, device: &OneDevice, asked: Asked) -> anyhow::Result<()> {
+    print::change(&ask(directory, device, asked).await?);
     Ok(())
 }
 
-async fn register(directory: &Directory, arguments: &RegisterArguments) -> anyhow::Result<()> {
+async fn issue(
+    directory: &Directory,
+    arguments: &IssueArguments,
+    asked: impl FnOnce(Vec<u8>) -> Asked,
+) -> anyhow::Result<()> {
     let csr = directory::read_public(&arguments.csr)?;
     if csr.len() > CSR_OCTETS_MAX {
         bail!(
@@ -132,29 +193,32 @@ async fn register(directory: &Directory, arguments: &RegisterArguments) -> anyho
     for path in [&arguments.out, &arguments.chain].into_iter().flatten() {
         directory::probe_write(path)?;
     }
-    let command = Command::DeviceCreate {
-        device_id: arguments.device.id,
-        csr,
-    };
-    match ask(directory, &arguments.device, command).await? {
-        Reply::DeviceCreated {
-            info,
-            certificate_pem,
-            chain_pem,
-            publication,
-        } => {
-            print::device(&info);
-            print::times(&publication);
-            match &arguments.out {
-                Some(path) => directory::write_public(path, certificate_pem.as_bytes())?,
-                None => print!("{certificate_pem}"),
-            }
-            if let Some(path) = &arguments.chain {
-                directory::write_public(path, chain_pem.as_bytes())
-                    .context("the device is registered, but the chain was not written")?;
-            }
+    match ask(directory, &arguments.device, asked(csr)).await? {
+        Reply::Issued(issued) => deliver(arguments, &issued),
+        other => {
+            print::change(&other);
+            Ok(())
         }
-        other => print::change(&other),
+    }
+}
+
+fn deliver(arguments: &IssueArguments, issued: &Issued) -> anyhow::Result<()> {
+    print::device(&issued.info);
+    print::times(&issued.times);
+    let pem = certificate_pem(&issued.certificate.certificate);
+    match &arguments.out {
+        Some(path) => directory::write_public(path, pem.as_bytes())?,
+        None => print!("{pem}"),
+    }
+    if let Some(path) = &arguments.chain {
+        let chain: String = issued
+            .certificate
+            .chain
+            .iter()
+            .map(|der| certificate_pem(der))
+            .collect();
+        directory::write_public(path, chain.as_bytes())
+            .context("the certificate is issued, but the chain was not written")?;
     }
     Ok(())
 }
@@ -163,14 +227,14 @@ async fn list(directory: &Directory, door: &DoorArguments) -> anyhow::Result<()>
     let client = door.client(directory)?;
     let mut after = None;
     loop {
-        let command = Command::DeviceList {
+        let asked = Asked::List {
             after,
             limit: PAGE_DEVICES,
         };
         let Reply::Devices {
             devices,
             next_after,
-        } = reply_of(client.give(command).await?)?
+        } = reply_of(client.give(Command::Device(asked)).await?)?
         else {
             bail!("unexpected answer");
         };

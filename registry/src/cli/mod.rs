@@ -6,8 +6,10 @@
 
 mod account;
 mod ask;
+mod audit;
 mod beside;
 mod device;
+mod epp;
 mod initialise;
 mod load;
 mod print;
@@ -52,9 +54,14 @@ enum Command {
     /// Accounts of operators and service providers.
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// What was changed, by whom: a chain of hashes.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Register, look up, hold, release and delete devices.
     #[command(subcommand)]
     Device(device::DeviceCommand),
+    /// A small EPP client.
+    Epp(epp::EppArguments),
     /// The published zone.
     #[command(subcommand)]
     Zone(zone::ZoneCommand),
@@ -99,7 +106,9 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
         Command::Serve(command) => serve::run(&directory, &command).await,
         Command::Demo(command) => crate::demo::run(&command).await,
         Command::Account(command) => account::run(&directory, &command).await,
+        Command::Audit(command) => audit::run(&directory, &command).await,
         Command::Device(command) => device::run(&directory, &command).await,
+        Command::Epp(command) => tokio::task::block_in_place(|| epp::run(&directory, &command)),
         Command::Zone(command) => zone::run(&directory, &command).await,
     }
 }

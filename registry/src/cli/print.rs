@@ -1,5 +1,6 @@
 //! What the commands print on standard output.
 
+use iot_epp_api::transfer::{TransferInfo, TransferStatus};
 use iot_epp_api::{AccountInfo, DeviceInfo, PublicationTimes, Reply};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -16,11 +17,19 @@ pub(super) fn device(info: &DeviceInfo) {
     println!("state         {} ({})", info.state, statuses.join(", "));
     println!("registered    {}", text_of(info.created_at));
     println!("changed       {}", text_of(info.updated_at));
+    println!("registered to {}", text_of(info.expires_at));
     if let Some(until) = info.restore_until {
         println!("restore until {}", text_of(until));
     }
     for slot in &info.slots {
-        println!("slot {:<8} {} {}", slot.slot, slot.state, slot.owner_name);
+        let reason = slot.reason.map(|reason| format!(" ({reason})"));
+        println!(
+            "slot {:<8} {}{} {}",
+            slot.slot,
+            slot.state,
+            reason.unwrap_or_default(),
+            slot.owner_name
+        );
         println!("  fingerprint {}", slot.fingerprint);
         let serial = slot.serial.as_deref();
         println!("  serial      {}", serial.unwrap_or("issued elsewhere"));
@@ -29,6 +38,12 @@ pub(super) fn device(info: &DeviceInfo) {
             text_of(slot.not_before),
             text_of(slot.not_after)
         );
+        if let Some(asp) = &slot.asp {
+            println!("  provider    {asp}");
+        }
+        if let Some(by) = slot.replace_by {
+            println!("  replace by  {}", text_of(by));
+        }
     }
 }
 
@@ -47,6 +62,33 @@ pub(super) fn times(times: &PublicationTimes) {
     }
 }
 
+/// One transfer.
+pub(super) fn transfer(info: &TransferInfo) {
+    println!("device        {}", info.device_id);
+    println!(
+        "transfer      {} ({}), {}",
+        info.transfer_id, info.direction, info.status
+    );
+    println!("from, to      {}, {}", info.losing, info.gaining);
+    println!(
+        "requested     {} by {}",
+        text_of(info.requested_at),
+        info.requested_by
+    );
+    let word = if info.status == TransferStatus::Pending {
+        "waits for"
+    } else {
+        "ended by"
+    };
+    println!("{word:<13} {}, {}", info.acting, text_of(info.acting_at));
+    if let Some(arrival) = info.arrival {
+        println!("arrives       {arrival}");
+    }
+    if let Some(by) = info.replace_by {
+        println!("replace by    {}", text_of(by));
+    }
+}
+
 /// The result of a change.
 pub(super) fn change(reply: &Reply) {
     match reply {
@@ -55,11 +97,22 @@ pub(super) fn change(reply: &Reply) {
             times: believed,
         } => {
             device(info);
-            times(believed);
+            believed.iter().for_each(times);
         }
-        Reply::Pending { process_id } => {
-            println!("accepted and durable; publication pending (process {process_id})");
+        Reply::Pending(pending) => {
+            println!(
+                "accepted and durable; publication pending (process {})",
+                pending.process_id
+            );
         }
+        Reply::Transfer {
+            transfer: moved,
+            times: believed,
+        } => {
+            transfer(moved);
+            believed.iter().for_each(times);
+        }
+        Reply::TransferQueried(found) => transfer(found),
         other => println!("{other:?}"),
     }
 }
@@ -77,4 +130,43 @@ pub(super) fn account(account: &AccountInfo) {
         account.role,
         text_of(account.created_at)
     );
+}
+
+/// One account, a field a line.
+pub(super) fn account_details(info: &AccountInfo) {
+    account(info);
+    println!(
+        "devices       {} of at most {}",
+        info.devices, info.devices_max
+    );
+    let prefixes: Vec<&str> = info.prefixes.iter().map(|prefix| prefix.as_str()).collect();
+    println!("id prefixes   {}", prefixes.join(" "));
+    println!("imported ids  {}", info.imported_ids);
+    println!(
+        "ICCIDs        {}",
+        if info.iccids_allowed {
+            "allowed"
+        } else {
+            "not allowed"
+        }
+    );
+    for token in &info.tokens {
+        println!(
+            "token {:<7} until {}: {}",
+            token.token_id,
+            text_of(token.expires_at),
+            token.scopes
+        );
+    }
+    for certificate in &info.certificates {
+        println!(
+            "certificate {} until {}: {}",
+            certificate.certificate_id,
+            text_of(certificate.not_after),
+            certificate.fingerprint
+        );
+    }
+    for asp in &info.consents {
+        println!("consent       {asp}");
+    }
 }

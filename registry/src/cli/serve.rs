@@ -41,6 +41,12 @@ pub(super) async fn run(directory: &Directory, arguments: &ServeArguments) -> an
     println!("DoT  {}", addresses(&listen.dot));
     println!("DoH  {}", addresses(&listen.doh));
     println!("API  https://{}", listen.api);
+    if let Some(address) = listen.api_certificates {
+        println!("API for client certificates  https://{address}");
+    }
+    if let Some(address) = listen.epp {
+        println!("EPP  {address}");
+    }
     println!("ready");
     tokio::select! {
         _ = terminate.recv() => {}

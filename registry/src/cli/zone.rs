@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use clap::{Subcommand, ValueEnum};
 use iot_dns_zone::ZoneKeys;
+use iot_epp_api::command::ZoneCommand as Asked;
 use iot_epp_api::{Command, Reply, ZoneReport};
 
 use super::ask::DoorArguments;
@@ -103,7 +104,10 @@ async fn dump(
         let snapshot = zone.snapshot()?;
         return deliver(out, |out| iot_dns_zone::dump(&snapshot, out));
     }
-    let Reply::ZoneText(text) = door.ask_running(directory, Command::ZoneDump).await? else {
+    let Reply::ZoneText(text) = door
+        .ask_running(directory, Command::Zone(Asked::Dump))
+        .await?
+    else {
         bail!("unexpected answer");
     };
     deliver(out, |out| out.write_all(text.as_bytes()))
@@ -155,7 +159,10 @@ async fn check(directory: &Directory, door: &DoorArguments) -> anyhow::Result<()
     {
         return tell(&zone.check().await?);
     }
-    let Reply::ZoneReport(report) = door.ask_running(directory, Command::ZoneCheck).await? else {
+    let Reply::ZoneReport(report) = door
+        .ask_running(directory, Command::Zone(Asked::Check))
+        .await?
+    else {
         bail!("unexpected answer");
     };
     tell(&report)

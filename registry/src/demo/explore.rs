@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, bail};
-use iot_epp_api::{Command, Reply};
+use iot_epp_api::Reply;
 use iot_identity::{DeviceId, OwnerName, Slot};
 
 use super::esim::Esim;
 use super::report::Report;
 use super::scene::{Scene, service_root};
+use super::story::registration;
 
 /// The device that stays: an ICCID in CIRA's spelling.
 const STAYING_DEVICE_ID: &str = "8912230200031010008f";
@@ -25,9 +26,9 @@ pub(super) async fn invite(scene: &mut Scene, report: &mut Report) -> anyhow::Re
                 let esim = Esim::personalise(device_id)?;
                 esim.make_key_pair()?;
                 let csr = esim.certificate_request(&owner)?;
-                let command = Command::DeviceCreate { device_id, csr };
+                let command = registration(device_id, csr);
                 match scene.operator.give(command).await?.outcome {
-                    Ok(Reply::DeviceCreated { .. }) => Ok(()),
+                    Ok(Reply::Issued(_)) => Ok(()),
                     other => bail!("not registered: {other:?}"),
                 }
             },

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 use iot_dns_zone::{Profile, ZoneKeys};
-use iot_epp_api::{AccountName, BearerToken, Command, Reply, Role};
+use iot_epp_api::command::{AccountChange, AccountCommand};
+use iot_epp_api::{AccountName, BearerToken, Command, IdPrefix, Reply, Role};
 use iot_identity::{DeviceId, ZoneName};
 use iot_verifier::transport::dot::DotTransport;
 use iot_verifier::{Checker, Policy, ServerIdentity, ZoneAnchor};
@@ -111,16 +112,25 @@ async fn make_operator(
     let token = directory::read_secret(&directory.operator_token())?;
     let token = BearerToken::parse(std::str::from_utf8(&token)?)?;
     let registry = HttpsClient::new(&address, roots_pem, token)?;
-    let command = Command::AccountCreate {
-        name: AccountName::parse("mno-example")?,
+    let name = AccountName::parse("mno-example")?;
+    let command = AccountCommand::Create {
+        name: name.clone(),
         role: Role::Mno,
     };
-    match registry.give(command).await?.outcome {
-        Ok(Reply::AccountCreated { token, .. }) => {
-            Ok(HttpsClient::new(&address, roots_pem, token)?)
-        }
+    let token = match registry.give(Command::Account(command)).await?.outcome {
+        Ok(Reply::AccountCreated { token, .. }) => token,
         other => bail!("the account was not made: {other:?}"),
+    };
+    for change in [
+        AccountChange::AddPrefix(IdPrefix::parse("89")?),
+        AccountChange::AllowIccids(true),
+    ] {
+        let name = name.clone();
+        let command = AccountCommand::Update { name, change };
+        let outcome = registry.give(Command::Account(command)).await?.outcome;
+        outcome.map_err(|problem| anyhow!("the account may register nothing: {problem}"))?;
     }
+    Ok(HttpsClient::new(&address, roots_pem, token)?)
 }
 
 fn make_checker(

@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use iot_device::{DevicePayload, Endpoint};
+use iot_epp_api::command::DeviceCommand;
+use iot_epp_api::response::SlotCertificate;
 use iot_epp_api::{Command, PublicationTimes, Reply};
-use iot_identity::{OwnerName, Slot};
+use iot_identity::{DeviceId, OwnerName, Slot};
 use iot_verifier::{Verdict, Wanted};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::RootCertStore;
@@ -39,7 +41,7 @@ pub(super) async fn play(scene: &mut Scene, report: &mut Report) -> anyhow::Resu
             scene.esim.certificate_request(&owner)
         })
         .await?;
-    let (certificate, chain) = report
+    let issued = report
         .step(
             "device_registered",
             "the operator registers the device: certificate signed and published",
@@ -50,7 +52,7 @@ pub(super) async fn play(scene: &mut Scene, report: &mut Report) -> anyhow::Resu
         .step(
             "payload_installed",
             "certificate, chain and endpoint written onto the eSIM and checked",
-            async { install(scene, &certificate, &chain) },
+            async { install(scene, &issued) },
         )
         .await?;
     report
@@ -98,7 +100,10 @@ async fn withdraw_and_return(
         .step(
             "deactivated",
             "the operator deactivates the device",
-            change(scene, Command::DeviceDeactivate { device_id }),
+            change(
+                scene,
+                Command::Device(DeviceCommand::Deactivate { device_id }),
+            ),
         )
         .await?;
     let visible = visible(scene, owner, |verdict| {
@@ -135,7 +140,10 @@ async fn withdraw_and_return(
         .step(
             "reactivated",
             "the operator activates it again",
-            change(scene, Command::DeviceActivate { device_id }),
+            change(
+                scene,
+                Command::Device(DeviceCommand::Activate { device_id }),
+            ),
         )
         .await?;
     let visible = visible_active(scene, owner).await;
@@ -156,7 +164,7 @@ async fn delete(scene: &mut Scene, report: &mut Report, owner: &OwnerName) -> an
         .step(
             "deleted",
             "the operator deletes the device",
-            change(scene, Command::DeviceDelete { device_id }),
+            change(scene, Command::Device(DeviceCommand::Delete { device_id })),
         )
         .await?;
     let visible = visible(scene, owner, |verdict| {
@@ -172,29 +180,31 @@ async fn delete(scene: &mut Scene, report: &mut Report, owner: &OwnerName) -> an
     visible
 }
 
-async fn register(scene: &Scene, csr: Vec<u8>) -> anyhow::Result<(String, String)> {
-    let command = Command::DeviceCreate {
-        device_id: scene.device_id,
+/// A registration with the registry's defaults.
+pub(super) fn registration(device_id: DeviceId, csr: Vec<u8>) -> Command {
+    Command::Device(DeviceCommand::Create {
+        device_id,
         csr,
-    };
+        period: None,
+        asp: None,
+        auth_info: None,
+    })
+}
+
+async fn register(scene: &Scene, csr: Vec<u8>) -> anyhow::Result<SlotCertificate> {
+    let command = registration(scene.device_id, csr);
     match scene.operator.give(command).await?.outcome {
-        Ok(Reply::DeviceCreated {
-            certificate_pem,
-            chain_pem,
-            ..
-        }) => Ok((certificate_pem, chain_pem)),
+        Ok(Reply::Issued(issued)) => Ok(issued.certificate),
         other => bail!("not registered: {other:?}"),
     }
 }
 
-fn install(scene: &Scene, certificate: &str, chain: &str) -> anyhow::Result<()> {
-    let chain: Vec<CertificateDer<'_>> =
-        CertificateDer::pem_slice_iter(chain.as_bytes()).collect::<Result<_, _>>()?;
-    let [issuing, root] = chain.as_slice() else {
+fn install(scene: &Scene, issued: &SlotCertificate) -> anyhow::Result<()> {
+    let [issuing, root] = issued.chain.as_slice() else {
         bail!("the chain has two certificates")
     };
     let payload = DevicePayload {
-        client_certificate: CertificateDer::from_pem_slice(certificate.as_bytes())?.to_vec(),
+        client_certificate: issued.certificate.clone(),
         asp_certificate: scene.provider.certificate.clone(),
         registry_root: root.to_vec(),
         issuing_certificate: issuing.to_vec(),
@@ -219,7 +229,7 @@ async fn admitted(scene: &Scene, report: &mut Report, id: &'static str) -> anyho
 
 async fn change(scene: &Scene, command: Command) -> anyhow::Result<PublicationTimes> {
     match scene.operator.give(command).await?.outcome {
-        Ok(Reply::Changed { times, .. }) => Ok(times),
+        Ok(Reply::Changed { times, .. }) => times.context("nothing in the zone changed"),
         other => bail!("not changed: {other:?}"),
     }
 }

@@ -19,6 +19,7 @@ use thiserror::Error;
 pub(crate) use line::LoadedCredential;
 use line::{LINE_OCTETS_MAX, LineError};
 
+use crate::lifecycle;
 use crate::store::{
     BeginLoad, CheckLines, LoadLines, LoadProgress, LoadRefusal, Origin, Store, StoreError,
 };
@@ -146,8 +147,8 @@ fn repeated_lines(path: &Path, seen: Seen) -> Result<Vec<String>, LoadError> {
 }
 
 /// Loads a checked file into the database, from where an earlier attempt came to, unless one of its
-/// lines does not go together with what the database has. `account` will sponsor the devices;
-/// `progress` is told the number of lines that are durable.
+/// lines does not go together with what the database has. `account` will sponsor the devices, whose
+/// registrations last so many months; `progress` is told the number of lines that are durable.
 ///
 /// # Errors
 /// [`LoadError`]; what was reported as progress stays.
@@ -156,7 +157,7 @@ pub async fn load(
     origin: Origin,
     account: &str,
     file: &Checked,
-    now: u64,
+    (now, months): (u64, u32),
     mut progress: impl FnMut(u64),
 ) -> Result<(), LoadError> {
     let (account, digest) = (account.to_owned(), file.digest);
@@ -187,6 +188,7 @@ pub async fn load(
         store.commit(check).await.map_err(refused)?;
     }
     let mut lines = Lines::open(&file.path, before.octets, before.lines)?;
+    let expires_at = lifecycle::months_after(before.begun_at, months).unwrap_or(u64::MAX);
     progress(before.lines);
     while before.lines < file.lines {
         let credentials = lines.some(file)?;
@@ -202,6 +204,7 @@ pub async fn load(
                 credentials,
                 before,
                 after,
+                expires_at,
                 now,
             })
             .await

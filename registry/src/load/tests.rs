@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use iot_epp_api::BearerToken;
+use iot_epp_api::{BearerToken, Role, Scopes};
 use iot_identity::{Fingerprint, ZoneName};
 
 use super::*;
-use crate::store::{CreateAccount, StartUp};
+use crate::store::{CreateAccount, NewToken, StartUp};
 
 const NOW: u64 = 1_800_000_000;
 const IDS: [&str; 3] = [
@@ -43,8 +43,12 @@ async fn store_with_account(directory: &Path) -> Store {
     let account = CreateAccount {
         origin: origin(),
         name: "mno-a".into(),
-        role: "mno",
-        token: BearerToken::parse("a-token-of-thirty-two-characters").unwrap(),
+        role: Role::Mno,
+        token: NewToken {
+            token: BearerToken::parse("a-token-of-thirty-two-characters").unwrap(),
+            scopes: Scopes::ALL,
+            expires_at: NOW + 1000,
+        },
         now: NOW,
     };
     assert!(store.commit(account).await.unwrap());
@@ -81,6 +85,7 @@ async fn begin(store: &Store, file: &Checked) {
         credentials,
         before,
         after,
+        expires_at: NOW + 1000,
         now: NOW,
     };
     store.commit(step).await.unwrap();
@@ -88,7 +93,15 @@ async fn begin(store: &Store, file: &Checked) {
 
 /// Loads a file, so many seconds later.
 async fn run(store: &Store, file: &Checked, later_secs: u64) -> Result<(), LoadError> {
-    load(store, origin(), "mno-a", file, NOW + later_secs, |_| ()).await
+    load(
+        store,
+        origin(),
+        "mno-a",
+        file,
+        (NOW + later_secs, 120),
+        |_| (),
+    )
+    .await
 }
 
 #[tokio::test]

@@ -5,11 +5,21 @@
 //! command came through.
 
 mod accounts;
-mod answer;
+mod attempts;
+mod changes;
 mod devices;
+mod doors;
+mod endpoints;
+mod jobs;
+mod messages;
+mod news;
+mod passwords;
+pub(crate) mod publication;
+mod recognition;
 mod registration;
 #[cfg(test)]
 mod tests;
+mod transfers;
 pub(crate) mod zone;
 
 pub use accounts::new_token;
@@ -18,16 +28,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use iot_epp_api::{Caller, Command, Problem, Reply, Request, Response, ResultCode, Role};
+use iot_epp_api::command::{Command, DeviceCommand, ZoneCommand};
+use iot_epp_api::{Caller, Problem, Reply, Request, ResultCode};
 use iot_identity::ZoneName;
 use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::Notify;
 
-use crate::authorisation;
+use self::attempts::Attempts;
+use self::news::News;
+use self::recognition::Recognition;
+use crate::authorisation::{self, Forbidden};
 use crate::ca::TrustRoots;
 use crate::config::Config;
-use crate::lifecycle::{Actor, Refusal, Transition};
+use crate::description::Inconsistent;
+use crate::jobs::Spool;
+use crate::lifecycle::{Actor, Refusal};
 use crate::publisher::Publisher;
-use crate::store::{Closed, Origin, Store, StoreError};
+use crate::store::{Closed, Origin, Recognised, Store, StoreError, Wish};
 
 /// How long a command waits for its publication before it answers "pending".
 const PUBLICATION_PATIENCE: Duration = Duration::from_secs(2);
@@ -50,6 +67,18 @@ struct Inner {
     config: Config,
     /// Whether the last look at the database's pages found one that is damaged.
     is_damaged: AtomicBool,
+    /// Wrong authorization information of each account.
+    attempts: Attempts,
+    /// The files of jobs.
+    spool: Spool,
+    /// Held while rows are added to a job.
+    appending: tokio::sync::Mutex<()>,
+    /// Rung when a job has something new to do.
+    jobs_grew: Notify,
+    /// Those who wait for messages.
+    news: News,
+    /// Accounts that were recognised a moment ago.
+    recognition: Recognition,
 }
 
 /// What a handler found or did, and whether it repeats an earlier result.
@@ -69,7 +98,13 @@ impl From<Reply> for Handled {
 
 impl Service {
     /// Puts the parts together.
-    pub fn new(store: Store, publisher: Publisher, trust: TrustRoots, config: Config) -> Self {
+    pub fn new(
+        store: Store,
+        publisher: Publisher,
+        trust: TrustRoots,
+        config: Config,
+        spool: Spool,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 store,
@@ -77,6 +112,12 @@ impl Service {
                 trust,
                 config,
                 is_damaged: AtomicBool::new(false),
+                attempts: Attempts::default(),
+                spool,
+                appending: tokio::sync::Mutex::default(),
+                jobs_grew: Notify::new(),
+                news: News::default(),
+                recognition: Recognition::default(),
             }),
         }
     }
@@ -124,102 +165,113 @@ impl Service {
         origin: Origin,
     ) -> Result<Handled, Problem> {
         crate::clock::check().map_err(clock_problem)?;
-        if !authorisation::permits(caller.role, &request.command) {
-            return Err(Problem::new(
-                ResultCode::AuthorizationError,
-                format!("accounts of the role {} may not do this", caller.role),
-            ));
-        }
+        let checked = authorisation::check(caller, &request.command, request.door);
+        checked.map_err(|forbidden| forbidden_problem(&forbidden))?;
         match request.command {
-            Command::DeviceCreate { device_id, csr } => {
-                self.register(origin, device_id, &csr).await
+            Command::Device(command) => {
+                let if_version = request.if_version;
+                self.device(caller, origin, command, if_version).await
             }
-            Command::DeviceActivate { device_id } => {
-                self.transit(caller, origin, device_id, Transition::Activate)
-                    .await
+            Command::Transfer(command) => self.transfer(caller, origin, command).await,
+            Command::Message(command) => Ok(self.message(caller, origin, command).await?.into()),
+            Command::Job(command) => self.job(caller, origin, command).await,
+            Command::Account(command) => Ok(self.account(caller, origin, command).await?.into()),
+            Command::Endpoint(command) => Ok(self.endpoint(caller, origin, command).await?.into()),
+            Command::Zone(ZoneCommand::Dump) => Ok(self.zone_dump()?.into()),
+            Command::Zone(ZoneCommand::Check) => Ok(self.zone_check().await?.into()),
+        }
+    }
+
+    async fn device(
+        &self,
+        caller: &Caller,
+        origin: Origin,
+        command: DeviceCommand,
+        if_version: Option<u64>,
+    ) -> Result<Handled, Problem> {
+        let months = self.inner.config.registration_months;
+        let (device_id, wish) = match command {
+            DeviceCommand::Check { device_ids } => {
+                return Ok(self.device_check(caller, &device_ids).await?.into());
             }
-            Command::DeviceDeactivate { device_id } => {
-                self.transit(caller, origin, device_id, Transition::Deactivate)
-                    .await
+            DeviceCommand::Info {
+                device_id,
+                auth_info,
+            } => {
+                let info = self.device_info(caller, device_id, auth_info.as_ref());
+                return Ok(info.await?.into());
             }
-            Command::DeviceDelete { device_id } => {
-                self.transit(caller, origin, device_id, Transition::Delete)
-                    .await
+            DeviceCommand::List { after, limit } => {
+                return Ok(self.device_list(caller, after, limit).await?.into());
             }
-            Command::DeviceInfo { device_id } => {
-                Ok(self.device_info(caller, device_id).await?.into())
+            DeviceCommand::Certificate { device_id, slot } => {
+                return Ok(self.slot_certificate(caller, device_id, slot).await?.into());
             }
-            Command::DeviceList { after, limit } => {
-                Ok(self.device_list(caller, after, limit).await?.into())
-            }
-            Command::DeviceCheck { device_ids } => Ok(self.device_check(&device_ids).await?.into()),
-            Command::ProcessInfo {
+            DeviceCommand::Process {
                 device_id,
                 kind,
                 process_id,
-            } => Ok(self
-                .process_info(caller, device_id, kind, process_id)
-                .await?
-                .into()),
-            Command::AccountCreate { name, role } => {
-                Ok(self.account_create(origin, name, role).await?.into())
+            } => {
+                let process = self.process_info(caller, device_id, kind, process_id);
+                return Ok(process.await?.into());
             }
-            Command::AccountList => Ok(self.account_list().await?.into()),
-            Command::AccountDisable { name } => {
-                Ok(self.account_disable(origin, name).await?.into())
+            DeviceCommand::Create { .. } | DeviceCommand::NewSlot { .. } => {
+                return self.issue(caller, origin, command, if_version).await;
             }
-            Command::ZoneDump => Ok(self.zone_dump()?.into()),
-            Command::ZoneCheck => Ok(self.zone_check().await?.into()),
-        }
+            DeviceCommand::Update { device_id, changes } => (device_id, Wish::Update(changes)),
+            DeviceCommand::Activate { device_id } => (device_id, Wish::Hold(false)),
+            DeviceCommand::Deactivate { device_id } => (device_id, Wish::Hold(true)),
+            DeviceCommand::Renew {
+                device_id,
+                current_expiry,
+                period,
+            } => {
+                let months = period.map_or(months, iot_epp_api::period::Period::months);
+                let wish = Wish::Renew {
+                    current_expiry,
+                    months,
+                };
+                (device_id, wish)
+            }
+            DeviceCommand::Delete { device_id } => (device_id, Wish::Delete),
+            DeviceCommand::Restore { device_id } => (device_id, Wish::Restore { months }),
+        };
+        self.change(caller, origin, device_id, wish, if_version)
+            .await
     }
 }
 
-impl iot_epp_api::server::Registry for Service {
-    async fn authenticate(&self, token: &str) -> Result<Option<Caller>, Problem> {
-        let account = self
-            .inner
-            .store
-            .authenticate(token)
-            .await
-            .map_err(store_problem)?;
-        account
-            .map(|(name, role)| answer::caller(&name, &role))
-            .transpose()
-    }
-
-    async fn execute(&self, caller: &Caller, request: Request) -> Response {
-        let server_transaction_id = iot_epp_api::server_transaction_id(random_octets());
-        let origin = Origin {
-            account: caller.account.to_string(),
-            door: request.door.as_str(),
-            verb: request.command.verb(),
-            client_transaction_id: request
-                .client_transaction_id
-                .as_ref()
-                .map(ToString::to_string),
-            server_transaction_id: server_transaction_id.clone(),
-            digest: request.digest,
-        };
-        match self.handle(caller, request, origin).await {
-            Ok(Handled { reply, replayed }) => {
-                let response = Response::success(server_transaction_id, reply);
-                if replayed {
-                    response.as_replay()
-                } else {
-                    response
-                }
-            }
-            Err(problem) => Response::failure(server_transaction_id, problem),
-        }
-    }
+fn caller_of(found: Recognised) -> Result<Caller, Problem> {
+    let Recognised {
+        account,
+        role,
+        scopes,
+        valid_until: _,
+    } = found;
+    let account = crate::description::account_name(&account).map_err(inconsistent)?;
+    Ok(Caller {
+        account,
+        role,
+        scopes,
+    })
 }
 
 /// Who acts on a device, as the lifecycle sees it.
 fn actor(caller: &Caller) -> Actor<'_> {
-    match caller.role {
-        Role::Operator => Actor::Operator,
-        Role::Mno | Role::Asp => Actor::Sponsor(caller.account.as_str()),
+    Actor {
+        account: caller.account.as_str(),
+        role: caller.role,
     }
+}
+
+fn forbidden_problem(forbidden: &Forbidden) -> Problem {
+    Problem::new(ResultCode::AuthorizationError, forbidden.to_string())
+}
+
+/// The database has what no document can say; nobody's input causes this.
+fn inconsistent(error: Inconsistent) -> Problem {
+    tracing::error!(alarm = true, %error, "the database is inconsistent");
+    Problem::new(ResultCode::CommandFailed, "the registry cannot do this now")
 }
 
 /// The peer gets the category; the log has the detail.
@@ -273,8 +325,26 @@ fn refusal_problem(refusal: &Refusal) -> Problem {
         Refusal::NotFound(_) => return Problem::object_does_not_exist(),
         Refusal::Exists(_) => ResultCode::ObjectExists,
         Refusal::KeyKnown => ResultCode::AssociationProhibits,
-        Refusal::NoSlotLeft(_) => ResultCode::DataManagementPolicy,
-        Refusal::Deleted(_) => ResultCode::StatusProhibits,
+        Refusal::NoSlotLeft(_) | Refusal::NoRoom => ResultCode::DataManagementPolicy,
+        Refusal::OutsideRanges(_) | Refusal::StatusOfOther(_) | Refusal::NoProvider(_) => {
+            ResultCode::ParameterPolicy
+        }
+        Refusal::NoConsent | Refusal::OtherSide => ResultCode::AuthorizationError,
+        Refusal::Deleted(_)
+        | Refusal::NotDeleted(_)
+        | Refusal::Prohibited(_)
+        | Refusal::IssuingAlready(_)
+        | Refusal::SlotEnded(_) => ResultCode::StatusProhibits,
+        Refusal::NoSlot(_) | Refusal::OtherExpiry | Refusal::ExpiryTooFar(_) => {
+            ResultCode::ParameterRange
+        }
+        Refusal::PendingTransfer(_) => ResultCode::PendingTransfer,
+        Refusal::NotPendingTransfer(_) => ResultCode::NotPendingTransfer,
+        Refusal::NotTransferable(_) => ResultCode::NotEligibleForTransfer,
+        Refusal::WrongAuthInfo => ResultCode::InvalidAuthorizationInformation,
+        Refusal::OtherVersion(_) => {
+            return Problem::precondition_failed();
+        }
     };
     Problem::new(code, refusal.to_string())
 }

@@ -1,20 +1,25 @@
-//! Registering a device: the one function that issues certificates.
+//! Certificates for devices: the one function that issues them, for new devices and new slots.
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use iot_epp_api::{Problem, PublicationTimes, Reply, ResultCode};
-use iot_identity::{DeviceId, OwnerName, Slot};
+use iot_epp_api::command::DeviceCommand;
+use iot_epp_api::response::{Issued as IssuedReply, SlotCertificate};
+use iot_epp_api::{AccountName, Caller, Problem, ProcessKind, Reply, ResultCode};
+use iot_identity::{DeviceId, OwnerName};
 
+use super::publication::{Awaited, Published, Wanted};
 use super::{
-    Handled, PUBLICATION_PATIENCE, Service, answer, closed_problem, other_content_problem,
-    refusal_problem, store_problem,
+    Handled, Service, closed_problem, inconsistent, other_content_problem, refusal_problem,
+    store_problem,
 };
 use crate::ca::{IssueError, Issued, SERIAL_OCTETS, TbsDevice};
 use crate::clock::unix_now;
 use crate::csr::{self, AcceptedCsr, CsrError};
-use crate::store::{Complete, Completed, Origin, Reserve, Reserved, Store, StoreError};
+use crate::description;
+use crate::lifecycle::{self, EXPIRY_YEARS_MAX, Facts, Refusal, Relation};
+use crate::store::{
+    Complete, Completed, Origin, Purpose, Reserve, Reserved, Rows, Store, StoreError,
+};
 
 /// Times that a retry looks whether the first request has been carried out, and the pause between.
 const IN_PROGRESS_LOOKS: u32 = 80;
@@ -23,30 +28,57 @@ const IN_PROGRESS_PAUSE: Duration = Duration::from_millis(25);
 const GIVE_UP_ATTEMPTS: u32 = 600;
 const GIVE_UP_PAUSE: Duration = Duration::from_secs(1);
 
+/// What a certificate is asked for.
+struct Wanting {
+    device_id: DeviceId,
+    csr: Vec<u8>,
+    asp: Option<AccountName>,
+    purpose: Purpose,
+}
+
 impl Service {
-    /// Registers a device: CSR → intent → certificate → commit → visible in the zone.
-    pub(super) async fn register(
+    /// Issues a certificate: CSR → intent → certificate → commit → visible in the zone.
+    pub(super) async fn issue(
         &self,
+        caller: &Caller,
         origin: Origin,
-        device_id: DeviceId,
-        csr: &[u8],
+        command: DeviceCommand,
+        if_version: Option<u64>,
     ) -> Result<Handled, Problem> {
-        let csr = csr::accept(csr, device_id, self.zone_name()).map_err(|e| csr_problem(&e))?;
+        let wanting = self.wanting(command, unix_now())?;
+        let device_id = wanting.device_id;
+        let csr = self.accepted(wanting.csr, device_id).await?;
         if self.trust().own_key_hashes.contains(&csr.key_hash()) {
-            return Err(refusal_problem(&crate::lifecycle::Refusal::KeyKnown));
+            return Err(refusal_problem(&Refusal::KeyKnown));
         }
         let serial = super::random_octets::<SERIAL_OCTETS>();
         let step = Reserve {
             origin: origin.clone(),
+            role: caller.role,
             device_id,
+            purpose: wanting.purpose.clone(),
+            asp: wanting.asp.as_ref().map(ToString::to_string),
+            if_version,
             key_hash: csr.key_hash(),
             serial,
             closed: self.closed(),
             now: unix_now(),
         };
         match self.reserve(step).await? {
-            Reserved::Slot(slot) => self.issue(origin, device_id, slot, csr, serial).await,
-            Reserved::Replay { seq } => self.replay(device_id, seq).await,
+            Reserved::Slot(reservation) => {
+                let giving_up = Complete {
+                    origin,
+                    zone: self.zone_name().clone(),
+                    device_id,
+                    purpose: wanting.purpose,
+                    slot: reservation.slot,
+                    serial,
+                    issued: None,
+                    now: unix_now(),
+                };
+                Ok(self.sign_and_complete(giving_up, csr).await?.into())
+            }
+            Reserved::Replay { rows } => self.replay(&origin, device_id, rows).await,
             Reserved::OtherContent => Err(other_content_problem()),
             Reserved::Closed(closed) => Err(closed_problem(closed)),
             Reserved::Refused(refusal) => Err(refusal_problem(&refusal)),
@@ -55,6 +87,63 @@ impl Service {
                 "this request is still being carried out; repeat it with the same RPP-Cltrid",
             )
             .retry_after(1)),
+        }
+    }
+
+    /// What the command asks for, with the registration's end and what is kept of the authInfo.
+    fn wanting(&self, command: DeviceCommand, now: u64) -> Result<Wanting, Problem> {
+        match command {
+            DeviceCommand::Create {
+                device_id,
+                csr,
+                period,
+                asp,
+                auth_info,
+            } => {
+                let default = self.inner.config.registration_months;
+                let months = period.map_or(default, iot_epp_api::period::Period::months);
+                let within = months <= EXPIRY_YEARS_MAX * 12;
+                let expires_at = lifecycle::months_after(now, months).filter(|_| within);
+                let too_far = || refusal_problem(&Refusal::ExpiryTooFar(EXPIRY_YEARS_MAX));
+                let purpose = Purpose::Registration {
+                    expires_at: expires_at.ok_or_else(too_far)?,
+                    auth_info: auth_info.map(|text| lifecycle::record_of(&text, now)),
+                };
+                Ok(Wanting {
+                    device_id,
+                    csr,
+                    asp,
+                    purpose,
+                })
+            }
+            DeviceCommand::NewSlot {
+                device_id,
+                csr,
+                asp,
+            } => Ok(Wanting {
+                device_id,
+                csr,
+                asp,
+                purpose: Purpose::NewSlot,
+            }),
+            _ => Err(Problem::new(
+                ResultCode::UnimplementedCommand,
+                "this command asks for no certificate",
+            )),
+        }
+    }
+
+    /// Verifies the request's proof of possession, on the pool for blocking work.
+    async fn accepted(&self, csr: Vec<u8>, device_id: DeviceId) -> Result<AcceptedCsr, Problem> {
+        let zone = self.zone_name().clone();
+        let verified =
+            tokio::task::spawn_blocking(move || csr::accept(&csr, device_id, &zone)).await;
+        match verified {
+            Ok(accepted) => accepted.map_err(|error| csr_problem(&error)),
+            Err(_) => Err(Problem::new(
+                ResultCode::CommandFailed,
+                "the certificate request could not be looked at; its registry's operator is informed",
+            )),
         }
     }
 
@@ -73,30 +162,25 @@ impl Service {
         Ok(Reserved::InProgress)
     }
 
-    async fn issue(
+    async fn sign_and_complete(
         &self,
-        origin: Origin,
-        device_id: DeviceId,
-        slot: Slot,
+        giving_up: Complete,
         csr: AcceptedCsr,
-        serial: [u8; SERIAL_OCTETS],
-    ) -> Result<Handled, Problem> {
+    ) -> Result<Reply, Problem> {
+        let Complete {
+            device_id,
+            slot,
+            serial,
+            now,
+            ..
+        } = giving_up;
         let owner = OwnerName::new(slot, device_id, self.zone_name());
-        let now = unix_now();
         let issued = self.sign(TbsDevice { csr, owner, serial }, now).await;
         let (issued, failure) = match issued {
             Ok(issued) => (Some(issued), None),
             Err(error) => (None, Some(error)),
         };
         let certificate = issued.as_ref().map(|issued| issued.der.clone());
-        let giving_up = Complete {
-            origin: origin.clone(),
-            device_id,
-            slot,
-            serial,
-            issued: None,
-            now,
-        };
         let step = Complete {
             issued,
             ..giving_up.clone()
@@ -108,18 +192,34 @@ impl Service {
                 return Err(store_problem(error));
             }
         };
-        let (Some(completed), Some(certificate)) = (completed, certificate) else {
-            tracing::error!(alarm = true, ?failure, "no certificate could be issued");
-            return Err(Problem::new(
-                ResultCode::CommandFailed,
-                "the registry cannot issue certificates now; nothing was registered, try again later",
-            ));
-        };
-        self.publisher().journal_grew();
-        let created = self.created(device_id, completed, &certificate).await;
-        // It is durable, whatever happened while looking for its publication.
-        let process_id = completed.seq;
-        Ok(created.unwrap_or(Reply::Pending { process_id }).into())
+        match (completed, certificate) {
+            (Completed::Refused(refusal), _) => Err(refusal_problem(&refusal)),
+            (
+                Completed::Done {
+                    seq,
+                    last_seq,
+                    facts,
+                },
+                Some(certificate),
+            ) => {
+                self.publisher().journal_grew();
+                let kind = match giving_up.purpose {
+                    Purpose::Registration { .. } => ProcessKind::Create,
+                    Purpose::NewSlot => ProcessKind::NewSlot,
+                };
+                let rows = Some((seq, last_seq));
+                let certificate = self.with_chain(slot, certificate);
+                self.issued(&giving_up.origin, &facts, (kind, rows), certificate)
+                    .await
+            }
+            (Completed::Void | Completed::Done { .. }, _) => {
+                tracing::error!(alarm = true, ?failure, "no certificate could be issued");
+                Err(Problem::new(
+                    ResultCode::CommandFailed,
+                    "the registry cannot issue certificates now; nothing was registered, try again later",
+                ))
+            }
+        }
     }
 
     /// Signs on the pool for blocking work: a signature keeps a core busy for a while.
@@ -132,68 +232,67 @@ impl Service {
     }
 
     /// Waits for the publication and puts the answer together.
-    async fn created(
+    async fn issued(
         &self,
-        device_id: DeviceId,
-        completed: Completed,
-        certificate: &[u8],
+        origin: &Origin,
+        facts: &Facts,
+        (kind, rows): (ProcessKind, Rows),
+        certificate: SlotCertificate,
     ) -> Result<Reply, Problem> {
-        let Completed { seq, last_seq } = completed;
-        if self
-            .publisher()
-            .wait(last_seq, PUBLICATION_PATIENCE)
-            .await
-            .is_none()
-        {
-            return Ok(Reply::Pending { process_id: seq });
-        }
-        self.created_from_journal(device_id, seq, certificate).await
-    }
-
-    /// The answer to a registration that is published.
-    pub(super) async fn created_reply(
-        &self,
-        device_id: DeviceId,
-        certificate: &[u8],
-        publication: PublicationTimes,
-    ) -> Result<Reply, Problem> {
-        let facts = self.store().facts(device_id).await.map_err(store_problem)?;
-        let device = facts
-            .device
-            .as_ref()
-            .ok_or_else(Problem::object_does_not_exist)?;
-        let trust = self.trust();
-        Ok(Reply::DeviceCreated {
-            info: answer::device(device, &facts, self.zone_name(), unix_now())?,
-            certificate_pem: certificate_pem(certificate),
-            chain_pem: format!(
-                "{}{}",
-                trust.issuing.certificate_pem(),
-                trust.device_root_pem
-            ),
-            publication,
-        })
+        let device = facts.device.as_ref();
+        let device = device.ok_or_else(Problem::object_does_not_exist)?;
+        // It is durable, whatever happens while looking for its publication. Of the rows the first is
+        // the new slot's; the others are of slots that had ended.
+        let wanted = Wanted::Activation;
+        let published = self.published(rows, wanted).await;
+        let Published::Times(times) = published.unwrap_or(Published::Pending) else {
+            let awaited = Awaited {
+                origin,
+                device_id: device.device_id,
+                kind,
+                at: device.updated_at,
+                expires_at: device.expires_at,
+            };
+            return self.pending(awaited, rows, wanted).await;
+        };
+        // Besides the sponsor only a provider can have asked, and it sees its own slots.
+        let asking = origin.account.as_str();
+        let relation = match device.account == asking {
+            true => Relation::Sponsor,
+            false => Relation::Provider,
+        };
+        let (zone, now) = (self.zone_name(), unix_now());
+        let info = description::device_for(asking, relation, device, facts, zone, now);
+        Ok(Reply::Issued(Box::new(IssuedReply {
+            info: info.map_err(inconsistent)?,
+            certificate,
+            times,
+        })))
     }
 
     /// The result of an earlier request with the same content.
-    async fn replay(&self, device_id: DeviceId, seq: u64) -> Result<Handled, Problem> {
-        let row = self.store().journal_row(seq).await.map_err(store_problem)?;
-        let row = row.ok_or_else(Problem::object_does_not_exist)?;
-        let certificate = self
+    async fn replay(
+        &self,
+        origin: &Origin,
+        device_id: DeviceId,
+        rows: Rows,
+    ) -> Result<Handled, Problem> {
+        let (first, _) = rows.ok_or_else(Problem::object_does_not_exist)?;
+        let row = self
             .store()
-            .certificate(device_id, row.slot)
+            .journal_row(first)
             .await
             .map_err(store_problem)?;
+        let row = row.ok_or_else(Problem::object_does_not_exist)?;
+        let certificate = self.store().certificate(device_id, row.slot).await;
+        let certificate = certificate.map_err(store_problem)?;
         let certificate = certificate.ok_or_else(Problem::object_does_not_exist)?;
-        let completed = Completed { seq, last_seq: seq };
-        let reply = if row.published.is_some() {
-            self.created_from_journal(device_id, seq, &certificate)
-                .await?
-        } else {
-            self.created(device_id, completed, &certificate).await?
-        };
+        let facts = self.store().facts(device_id).await.map_err(store_problem)?;
+        let kind = ProcessKind::from_name(&row.kind).unwrap_or(ProcessKind::Create);
+        let certificate = self.with_chain(row.slot, certificate);
+        let reply = self.issued(origin, &facts, (kind, rows), certificate);
         Ok(Handled {
-            reply,
+            reply: reply.await?,
             replayed: true,
         })
     }
@@ -210,18 +309,6 @@ async fn give_up(store: Store, step: Complete) {
             Err(error) => tracing::warn!(%error, "a reservation could not be voided yet"),
         }
     }
-}
-
-/// RFC 7468 encoding.
-fn certificate_pem(der: &[u8]) -> String {
-    let body = STANDARD.encode(der);
-    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
-    for line in body.as_bytes().chunks(64) {
-        pem.extend(line.iter().copied().map(char::from));
-        pem.push('\n');
-    }
-    pem.push_str("-----END CERTIFICATE-----\n");
-    pem
 }
 
 /// A refused CSR in the terms of the doors.

@@ -1,7 +1,8 @@
 //! What is refused first when the registry is in trouble.
 
+use iot_epp_api::command::{AccountChange, AccountCommand};
 use iot_epp_api::server::Registry as _;
-use iot_epp_api::{AccountName, ClientTransactionId, Door};
+use iot_epp_api::{AccountName, ClientTransactionId, Door, IdPrefix, Role, Scopes};
 use iot_identity::DeviceId;
 use tempfile::TempDir;
 
@@ -36,11 +37,22 @@ impl Place {
             core: Core::open(&directory).await.unwrap(),
         };
         let name = AccountName::parse("mno-a").unwrap();
-        let create = Command::AccountCreate {
-            name,
+        let create = AccountCommand::Create {
+            name: name.clone(),
             role: Role::Mno,
         };
-        place.give(OPERATOR_ACCOUNT, create).await.unwrap();
+        let grants = [
+            AccountChange::AddPrefix(IdPrefix::parse("89").unwrap()),
+            AccountChange::AllowIccids(true),
+        ];
+        let grants = grants.map(|change| AccountCommand::Update {
+            name: name.clone(),
+            change,
+        });
+        for command in [create].into_iter().chain(grants) {
+            let command = Command::Account(command);
+            place.give(OPERATOR_ACCOUNT, command).await.unwrap();
+        }
         place
     }
 
@@ -62,7 +74,11 @@ impl Place {
             Role::Mno
         };
         let account = AccountName::parse(account).unwrap();
-        let caller = Caller { account, role };
+        let caller = Caller {
+            account,
+            role,
+            scopes: Scopes::ALL,
+        };
         let request = Request::new(command, id, Door::Json);
         self.core.service.execute(&caller, request).await.outcome
     }
@@ -73,8 +89,8 @@ impl Place {
 
     async fn deactivate(&self, id: &str) -> Result<Reply, Problem> {
         let device_id = DeviceId::parse(id).unwrap();
-        self.give("mno-a", Command::DeviceDeactivate { device_id })
-            .await
+        let command = Command::Device(DeviceCommand::Deactivate { device_id });
+        self.give("mno-a", command).await
     }
 }
 
@@ -82,10 +98,13 @@ impl Place {
 fn create(id: &str) -> Command {
     let key = rcgen::KeyPair::generate().unwrap();
     let request = rcgen::CertificateParams::default().serialize_request(&key);
-    Command::DeviceCreate {
+    Command::Device(DeviceCommand::Create {
         device_id: DeviceId::parse(id).unwrap(),
         csr: request.unwrap().der().to_vec(),
-    }
+        period: None,
+        asp: None,
+        auth_info: None,
+    })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -99,14 +118,11 @@ async fn while_signing_is_too_late_registrations_are_refused_and_withdrawals_tak
     assert_eq!(problem.code, ResultCode::CommandFailed);
     // Nothing publishes it here, so it is pending: it is taken.
     let withdrawn = place.deactivate(IDS[0]).await;
-    assert!(
-        matches!(withdrawn, Ok(Reply::Pending { .. })),
-        "{withdrawn:?}"
-    );
+    assert!(matches!(withdrawn, Ok(Reply::Pending(_))), "{withdrawn:?}");
     publisher.stop_with_lag(false).await;
     let registered = place.register(IDS[1]).await;
     assert!(
-        matches!(registered, Ok(Reply::Pending { .. })),
+        matches!(registered, Ok(Reply::Pending(_))),
         "{registered:?}"
     );
     place.core.close().await;

@@ -67,7 +67,7 @@ impl AnsweringOnly {
         };
         let dns =
             doors::open_dns(published.reader(), &trust.service, &config, &config.listen).await?;
-        let api = doors::open_api(Arc::new(Refusing), &config, &config.listen, &trust.service);
+        let api = doors::open_api(Arc::new(Refusing), &config, &config.listen, &trust);
         let api = api.await.map_err(|error| {
             tracing::warn!(%error, "nobody is told that no command is taken");
         });
@@ -80,6 +80,8 @@ impl AnsweringOnly {
             api: api
                 .as_ref()
                 .map_or(config.listen.api, ServerHandle::local_addr),
+            api_certificates: None,
+            epp: None,
         };
         let alarm = Arc::new(Alarm::of(reason, &published));
         alarm.raise();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use iot_dns_zone::{CommitRecord, Role, ZoneKeys};
-use iot_epp_api::BearerToken;
+use iot_epp_api::{BearerToken, Scopes};
 use tokio::runtime::Handle;
 
 use super::StartError;
@@ -13,7 +13,10 @@ use crate::csr;
 use crate::detached;
 use crate::directory::{self, Directory};
 use crate::init::OPERATOR_ACCOUNT;
-use crate::store::{CreateAccount, Identity, Opened, Origin, StartUp, Store, StoreError};
+use crate::store::{CreateAccount, Identity, NewToken, Opened, Origin, StartUp, Store, StoreError};
+
+/// Life of the first operator's token: who reads its file is the operator as long as it lies there.
+const OPERATOR_TOKEN_SECS: u64 = 20 * 366 * 24 * 3600;
 
 /// Furthest that the clock may be behind the last time written down.
 const CLOCK_BEHIND_MAX_SECS: u64 = 3600;
@@ -154,8 +157,12 @@ pub(super) async fn open(
         server_transaction_id: "init".to_owned(),
         digest: [0; 32],
     };
-    let (name, role) = (OPERATOR_ACCOUNT.to_owned(), "operator");
-    let token = operator_token(directory)?;
+    let (name, role) = (OPERATOR_ACCOUNT.to_owned(), iot_epp_api::Role::Operator);
+    let token = NewToken {
+        token: operator_token(directory)?,
+        scopes: Scopes::ALL,
+        expires_at: now + OPERATOR_TOKEN_SECS,
+    };
     store
         .commit(CreateAccount {
             origin,

@@ -1,27 +1,34 @@
 //! The doors of an open registry: DNS in all its transports, HTTPS, and the care that runs beside.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use iot_dns_zone::ZoneReader;
 use iot_dns_zone::net::{Ended, Listeners, Options, Server};
+use iot_epp_api::epp::Greeting;
 use iot_epp_api::json::Discovery;
-use iot_epp_api::server::{Limits, Registry, ServerHandle};
+use iot_epp_api::server::epp::{EppHandle, EppLimits, serve_epp};
+use iot_epp_api::server::{Admission, Limits, Registry, ServerHandle, serve};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::{Core, Opening, StartError, integrity, scrub};
-use crate::ca::ServiceIdentity;
-use crate::clock::{self, unix_now};
+use crate::ca::{ServiceIdentity, TrustRoots};
+use crate::clock;
 use crate::config::{Config, Listen};
 use crate::directory::Directory;
+use crate::jobs;
 use crate::service::Service;
-use crate::store::Expire;
 
 /// Longest time that a start waits for the database to open; then the zone is answered without it.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(5);
 /// How often certificates are looked at whose time may be over.
 const EXPIRY_PERIOD: Duration = Duration::from_secs(30);
+/// How often pending commands are looked at that may be published.
+const COMPLETED_PERIOD: Duration = Duration::from_millis(500);
+/// How often it is looked whether who waits for messages has some.
+const NEWS_PERIOD: Duration = Duration::from_millis(200);
 
 /// A registry with open doors.
 pub struct Running {
@@ -31,7 +38,9 @@ pub struct Running {
     pub listen: Listen,
     dns: Server,
     api: ServerHandle,
-    care_tasks: [JoinHandle<()>; 4],
+    api_certificates: Option<ServerHandle>,
+    epp: Option<EppHandle>,
+    care_tasks: [JoinHandle<()>; 7],
 }
 
 impl Running {
@@ -73,25 +82,38 @@ impl Running {
                 tracing::debug!(%error, "the zone is read into memory as it is asked for")
             }
         });
-        let api = open_api(Arc::new(service.clone()), &core.config, &listen, identity).await?;
+        let registry = Arc::new(service.clone());
+        let trust = service.trust();
+        let api = open_api(Arc::clone(&registry), &core.config, &listen, trust).await?;
+        let doors = (&core.config, &listen);
+        let api_certificates =
+            open_api_certificates(Arc::clone(&registry), doors, api.local_addr(), trust).await?;
+        let epp = open_epp(registry, doors, trust).await?;
         let bound = dns.bound();
         let listen = Listen {
             dns: bound.udp.clone(),
             dot: bound.dot.clone(),
             doh: bound.doh.clone(),
             api: api.local_addr(),
+            api_certificates: api_certificates.as_ref().map(ServerHandle::local_addr),
+            epp: epp.as_ref().map(EppHandle::local_addr),
         };
         let care_tasks = [
             tokio::spawn(expire_regularly(service.clone())),
             tokio::spawn(scrub::run(service.publisher().reader().clone())),
             tokio::spawn(end_with_listener(dns.ended())),
             tokio::spawn(integrity::run(service.clone())),
+            tokio::spawn(service.clone().tell_of_completed(COMPLETED_PERIOD)),
+            tokio::spawn(jobs::run(service.clone())),
+            tokio::spawn(service.tell_news(NEWS_PERIOD)),
         ];
         Ok(Self {
             core,
             listen,
             dns,
             api,
+            api_certificates,
+            epp,
             care_tasks,
         })
     }
@@ -102,6 +124,12 @@ impl Running {
             task.abort();
         }
         self.api.shutdown().await;
+        if let Some(api) = self.api_certificates {
+            api.shutdown().await;
+        }
+        if let Some(epp) = self.epp {
+            epp.shutdown().await;
+        }
         if let Err(error) = self.dns.shutdown().await {
             tracing::warn!(%error, "a DNS listener had ended before");
         }
@@ -132,30 +160,80 @@ pub(super) async fn open_dns(
     Ok(iot_dns_zone::net::serve_with(reader, &listeners, Some(tls), clock, options).await?)
 }
 
-/// The HTTPS door, with a registry behind it.
+/// The HTTPS door for clients with tokens, with a registry behind it.
 pub(super) async fn open_api<R: Registry>(
     registry: Arc<R>,
     config: &Config,
     listen: &Listen,
-    identity: &ServiceIdentity,
+    trust: &TrustRoots,
 ) -> Result<ServerHandle, StartError> {
-    let listen_error = |source| StartError::Listen {
-        address: listen.api,
+    let (listener, address) = bind(listen.api).await?;
+    let discovery = discovery(config, address, listen.api_certificates);
+    let tls = trust.service.server_config(&[b"h2", b"http/1.1"])?;
+    let (admission, limits) = (Admission::Tokens, Limits::default());
+    let handle = serve(listener, tls, admission, registry, discovery, limits);
+    handle.map_err(|source| StartError::Listen { address, source })
+}
+
+/// The HTTPS door for clients with certificates, where it is wanted.
+async fn open_api_certificates(
+    registry: Arc<Service>,
+    (config, listen): (&Config, &Listen),
+    api: SocketAddr,
+    trust: &TrustRoots,
+) -> Result<Option<ServerHandle>, StartError> {
+    let Some(wanted) = listen.api_certificates else {
+        return Ok(None);
+    };
+    let (listener, address) = bind(wanted).await?;
+    let discovery = discovery(config, api, Some(address));
+    let tls = trust.service.mutual_config(trust.account.root().clone())?;
+    let (admission, limits) = (Admission::ClientCertificates, Limits::default());
+    let handle = serve(listener, tls, admission, registry, discovery, limits);
+    let handle = handle.map_err(|source| StartError::Listen { address, source })?;
+    Ok(Some(handle))
+}
+
+/// The EPP door, where it is wanted.
+async fn open_epp(
+    registry: Arc<Service>,
+    (config, listen): (&Config, &Listen),
+    trust: &TrustRoots,
+) -> Result<Option<EppHandle>, StartError> {
+    let Some(wanted) = listen.epp else {
+        return Ok(None);
+    };
+    let (listener, address) = bind(wanted).await?;
+    let tls = trust.service.mutual_config(trust.account.root().clone())?;
+    let greeting = Greeting::new(&name_of(config)).expect("the name has three characters");
+    let handle = serve_epp(listener, tls, registry, greeting, EppLimits::default());
+    let handle = handle.map_err(|source| StartError::Listen { address, source })?;
+    Ok(Some(handle))
+}
+
+async fn bind(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let error = |source| StartError::Listen {
+        address: wanted,
         source,
     };
-    let listener = TcpListener::bind(listen.api).await.map_err(listen_error)?;
-    let discovery = Discovery {
-        origin: match &config.api_origin {
-            Some(origin) => origin.clone(),
-            None => format!("https://{}", listener.local_addr().map_err(listen_error)?),
-        },
-        name: format!("IoT device registry {}", config.zone.apex),
+    let listener = TcpListener::bind(wanted).await.map_err(error)?;
+    let address = listener.local_addr().map_err(error)?;
+    Ok((listener, address))
+}
+
+fn name_of(config: &Config) -> String {
+    format!("IoT device registry {}", config.zone.apex)
+}
+
+fn discovery(config: &Config, api: SocketAddr, certificates: Option<SocketAddr>) -> Discovery {
+    let configured = config.api_origin.clone();
+    Discovery {
+        origin: configured.unwrap_or_else(|| format!("https://{api}")),
+        certificate_origin: certificates.map(|address| format!("https://{address}")),
+        name: name_of(config),
         status: config.environment.as_str().to_owned(),
         zone: config.zone.apex.clone(),
-    };
-    let tls = identity.server_config(&[b"h2", b"http/1.1"])?;
-    let limits = Limits::default();
-    iot_epp_api::server::serve(listener, tls, registry, discovery, limits).map_err(listen_error)
+    }
 }
 
 /// Ends the process when a listener's thread ends by itself: its share of the queries would stay
@@ -167,7 +245,7 @@ async fn end_with_listener(ended: impl Future<Output = Option<Ended>>) {
     }
 }
 
-/// Withdraws certificates when their time is over.
+/// Withdraws what has ended, and ends transfers that nobody answered.
 async fn expire_regularly(service: Service) {
     let mut period = tokio::time::interval(EXPIRY_PERIOD);
     loop {
@@ -176,13 +254,10 @@ async fn expire_regularly(service: Service) {
             // The publisher raises the alarm; what is withdrawn as expired stays withdrawn.
             continue;
         }
-        match service.store().commit(Expire { now: unix_now() }).await {
+        match service.look_at_the_time().await {
             Ok(0) => {}
-            Ok(count) => {
-                tracing::info!(count, "withdrew expired certificates");
-                service.publisher().journal_grew();
-            }
-            Err(error) => tracing::error!(alarm = true, %error, "looking for expired certificates"),
+            Ok(count) => tracing::info!(count, "what has ended is withdrawn, and told"),
+            Err(error) => tracing::error!(alarm = true, %error, "looking for what has ended"),
         }
     }
 }

@@ -29,9 +29,15 @@ pub enum StartError {
     /// TLS of the listeners.
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
+    /// TLS of the listeners that ask for client certificates.
+    #[error(transparent)]
+    MutualTls(#[from] iot_epp_api::server::mutual_tls::MutualTlsError),
     /// Zone keys.
     #[error(transparent)]
     Keys(#[from] iot_dns_zone::KeyFileError),
+    /// The files of bulk jobs.
+    #[error("the files of bulk jobs: {0}")]
+    Jobs(#[source] std::io::Error),
     /// The database is an older copy than the zone that was published.
     #[error(
         "the published zone has change {zone} and the database only {database}: the database is an older copy. \

@@ -36,8 +36,9 @@ pub(crate) async fn load_file(
         server_transaction_id: "load".to_owned(),
         digest: [0; 32],
     };
+    let months = config.registration_months;
     let loaded: Result<(), LoadError> =
-        load::load(&store, origin, account, file, now, progress).await;
+        load::load(&store, origin, account, file, (now, months), progress).await;
     store.close().await;
     Ok(loaded?)
 }

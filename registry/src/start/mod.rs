@@ -28,6 +28,7 @@ use self::zone::Found;
 use crate::ca::TrustRoots;
 use crate::config::Config;
 use crate::directory::{Directory, DirectoryLock};
+use crate::jobs::Spool;
 use crate::publisher::Publisher;
 use crate::service::Service;
 
@@ -129,7 +130,8 @@ impl Core {
         };
         let applied = writer.snapshot().applied();
         let (publisher, publisher_task) = Publisher::spawn(writer, store.clone(), applied);
-        let service = Service::new(store, publisher, trust, config.clone());
+        let spool = Spool::open(&directory.jobs()).map_err(StartError::Jobs)?;
+        let service = Service::new(store, publisher, trust, config.clone(), spool);
         Ok(Self {
             service,
             config,

@@ -1,7 +1,9 @@
 //! The HTTPS door of a registry that only answers the DNS: it says so to whoever asks.
 
-use iot_epp_api::server::Registry;
-use iot_epp_api::{Caller, Problem, Request, Response, ResultCode};
+use iot_epp_api::message::Message;
+use iot_epp_api::server::{Credential, Registry};
+use iot_epp_api::{AccountName, Caller, Problem, Request, Response, ResultCode};
+use tokio::sync::watch;
 
 /// Time after which a client may look again.
 const RETRY_SECS: u32 = 60;
@@ -10,13 +12,26 @@ const RETRY_SECS: u32 = 60;
 pub(super) struct Refusing;
 
 impl Registry for Refusing {
-    async fn authenticate(&self, _token: &str) -> Result<Option<Caller>, Problem> {
+    async fn authenticate(&self, _credential: Credential<'_>) -> Result<Option<Caller>, Problem> {
         Err(problem())
     }
 
     async fn execute(&self, _caller: &Caller, _request: Request) -> Response {
         let octets = crate::service::random_octets();
         Response::failure(iot_epp_api::server_transaction_id(octets), problem())
+    }
+
+    async fn messages_after(
+        &self,
+        _caller: &Caller,
+        _after: u64,
+        _limit: u16,
+    ) -> Result<Vec<Message>, Problem> {
+        Err(problem())
+    }
+
+    fn news(&self, _account: &AccountName) -> watch::Receiver<u64> {
+        watch::channel(0).1
     }
 }
 

@@ -167,7 +167,16 @@ async fn build(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<ZoneWriter, StartError> {
     // Certificates that ran out while nobody was here are withdrawn first.
-    while store.commit(Expire { now: unix_now() }).await? > 0 {}
+    loop {
+        let step = Expire {
+            zone: place.config.zone.apex.clone(),
+            random: crate::service::random_octets(),
+            now: unix_now(),
+        };
+        if store.commit(step).await? == 0 {
+            break;
+        }
+    }
     let now = unix_now();
     let released_until = known.released_until;
     let applied = u64::MAX;

@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
+use iot_epp_api::device::SettableStatus;
 use iot_identity::{DeviceId, Slot};
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use thiserror::Error;
@@ -12,6 +13,7 @@ use thiserror::Error;
 use super::audit::write_audit_text;
 use super::rows::{self, sql_time, unix};
 use super::{Origin, Step, StoreError, accounts};
+use crate::lifecycle::Statuses;
 use crate::load::LoadedCredential;
 
 /// Rows in one statement: five values a row stay far below what SQLite takes.
@@ -102,6 +104,8 @@ pub struct LoadLines {
     pub before: LoadProgress,
     /// How far it is loaded after.
     pub after: LoadProgress,
+    /// End of the registrations.
+    pub expires_at: u64,
     /// The present time.
     pub now: u64,
 }
@@ -216,21 +220,21 @@ impl LoadLines {
         part: &[(u64, LoadedCredential)],
     ) -> Result<(), StoreError> {
         let mut query = QueryBuilder::<Sqlite>::new(
-            "INSERT INTO device (device_id, account, client_hold, server_hold, created_at, updated_at) ",
+            "INSERT INTO device (device_id, account, statuses, created_at, updated_at, expires_at) ",
         );
         let begun_at = sql_time(self.after.begun_at);
         query.push_values(part, |mut row, (_, credential)| {
             row.push_bind(credential.device_id.to_string())
                 .push_bind(&self.account)
-                .push_bind(credential.held)
-                .push("0")
+                .push_bind(i64::from(statuses_of(credential).bits()))
                 .push_bind(begun_at)
-                .push_bind(begun_at);
+                .push_bind(begun_at)
+                .push_bind(sql_time(self.expires_at));
         });
         // One line that says "held" is enough, whichever of a device's lines it is.
         query.push(
-            " ON CONFLICT (device_id) DO UPDATE SET client_hold = 1
-                WHERE excluded.client_hold = 1 AND client_hold = 0
+            " ON CONFLICT (device_id) DO UPDATE SET statuses = statuses | excluded.statuses
+                WHERE excluded.statuses & ~statuses <> 0
                   AND account = excluded.account AND created_at = excluded.created_at",
         );
         query.build().execute(connection).await?;
@@ -254,6 +258,15 @@ impl LoadLines {
         });
         query.build().execute(connection).await?;
         Ok(())
+    }
+}
+
+fn statuses_of(credential: &LoadedCredential) -> Statuses {
+    let statuses = Statuses::at_registration();
+    if credential.held {
+        statuses.with(SettableStatus::ClientHold)
+    } else {
+        statuses
     }
 }
 

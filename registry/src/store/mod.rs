@@ -2,25 +2,38 @@
 //!
 //! - [`Store`]: opening, and reading outside of transactions.
 //! - `writer`: one task that commits what has queued up as one transaction.
-//! - `registration`, `transition`, `publication`, `accounts`, `start`: the steps of such a
-//!   transaction, one file for each part of the write order.
-//! - `audit`, `replay`: what is kept of each request.
+//! - `registration`, `completion`, `change`, `transfers`, `expiry`, `publication`, `accounts`, `grants`,
+//!   `proofs`, `messages`, `load`, `start`: the steps of such a transaction, by what they are about.
+//! - `outcome`, `journal`, `audit`, `replay`: what is written with each of them.
 //! - `rows`: rows to values.
 
 mod accounts;
 mod audit;
+mod change;
+mod completion;
+mod endpoints;
+mod expiry;
+mod grants;
 mod integrity;
+mod jobs;
+mod journal;
 mod load;
+mod messages;
+#[cfg(test)]
+mod migrated;
+mod outcome;
+mod pending;
 #[cfg(test)]
 mod plans;
 mod projection;
+mod proofs;
 mod publication;
 mod reading;
 mod registration;
 mod replay;
 mod rows;
 mod start;
-mod transition;
+mod transfers;
 mod writer;
 
 use std::borrow::Cow;
@@ -36,17 +49,31 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, SqlStr, SqliteConnection};
 use thiserror::Error;
 
-pub use accounts::{AccountRow, CreateAccount, DisableAccount};
+pub use accounts::{AccountRow, ChangeAccount, CreateAccount};
+pub use audit::{AuditReader, AuditRow, CHAIN_BEGIN, Chain};
+pub use change::{ChangeDevice, Changed, Wish};
+pub use completion::{Complete, Completed};
+pub use endpoints::SetEndpoint;
+pub use expiry::Expire;
+pub use grants::{Consent, Grants, ImportIds, Imported};
+pub use jobs::{CreateJob, EndJob, ForgetJobs, JobCreated, JobRow, RowsArrived, RowsDone};
 pub use load::{BeginLoad, CheckLines, LoadLines, LoadProgress, LoadRefusal};
+pub use messages::{Acknowledge, Left, REGISTRY_ITSELF};
+pub use outcome::{Rows, Written};
+pub use pending::{NotePending, TellCompleted};
 pub use projection::{Projection, ZoneEntry};
+pub use proofs::{
+    AddCertificate, AddToken, CertificateAdded, CertificateRow, ClientCertificate, NewToken,
+    PasswordRecord, Recognised, SetPassword, TokenRow,
+};
 pub use publication::{
     BoundUnrecorded, LeftOut, Published, Quarantined, RaiseCeiling, RecordPublished,
     RecordQuarantined, RecordRebuilt,
 };
 pub use reading::{Identity, JournalRow};
-pub use registration::{Closed, Complete, Completed, Reserve, Reserved};
+pub use registration::{Closed, Purpose, Reserve, Reserved};
 pub use start::{AcceptClock, AcceptKey, Opened, RecordLoss, StartUp};
-pub use transition::{Expire, Transit, Transited};
+pub use transfers::{DecideTransfer, EndOverdue, TransferWish, Transferred, WrongAuthInfo};
 pub use writer::{Step, Writer};
 
 /// First SQLite version without the WAL-reset corruption bug (3.51.3, March 2026).
@@ -199,6 +226,11 @@ fn migrations() -> Migrator {
             4,
             "holds of a backlog",
             include_str!("../../migrations/sqlite/0004_holds_of_a_backlog.sql"),
+        ),
+        (
+            5,
+            "two doors",
+            include_str!("../../migrations/sqlite/0005_doors.sql"),
         ),
     ];
     let migration = |(version, description, sql)| {

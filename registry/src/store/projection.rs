@@ -121,7 +121,7 @@ impl Projection {
         let rows = sqlx::query(
             "SELECT device.*, credential.slot, credential.withdrawn, credential.fingerprint,
                     credential.serial, credential.not_before, credential.not_after,
-                    credential.released_until
+                    credential.released_until, credential.asp, credential.replace_by
              FROM credential JOIN device USING (device_id)
              WHERE credential.device_id > ?
              ORDER BY credential.device_id, CAST(credential.slot AS TEXT) LIMIT ?",

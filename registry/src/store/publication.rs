@@ -134,10 +134,11 @@ async fn write_released(
     Ok(())
 }
 
+/// By this index: there is one of all withdrawals too, which are many.
 pub(super) const BOUND_UNRECORDED: &str =
     "UPDATE credential SET released_until = max(coalesce(released_until, 0), ?1)
      WHERE (device_id, slot) IN (
-         SELECT device_id, slot FROM journal
+         SELECT device_id, slot FROM journal INDEXED BY journal_not_written_down
          WHERE published_serial IS NULL AND publication <> 'active' AND seq <= ?2)";
 pub(super) const RECORD_REBUILT: &str =
     "UPDATE journal SET published_serial = ?, published_at = ?, believed_until = ?,

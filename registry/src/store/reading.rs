@@ -7,7 +7,6 @@ use iot_identity::{DeviceId, Publication, Slot};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{Connection, Row, SqliteConnection};
 
-use super::accounts::{AccountRow, token_hash};
 use super::rows::{self, corrupt, optional_u32, optional_unix, sql_time, unix};
 use super::{Store, StoreError};
 use crate::lifecycle::Facts;
@@ -16,7 +15,7 @@ const IDENTITY: &str = "SELECT * FROM registry WHERE id = 1";
 
 /// The literal is that of an index.
 pub(super) const HOLDS_AFTER: &str =
-    "SELECT * FROM journal WHERE seq > ? AND kind = 'deactivate' ORDER BY seq LIMIT ?";
+    "SELECT * FROM journal WHERE seq > ? AND publication <> 'active' ORDER BY seq LIMIT ?";
 pub(super) const REFUSED_ROWS: &str = "SELECT * FROM journal AS refused
      WHERE quarantined IS NOT NULL AND seq <= ? AND NOT EXISTS (
          SELECT 1 FROM journal AS later
@@ -52,7 +51,7 @@ pub struct JournalRow {
     pub device_id: DeviceId,
     /// The credential.
     pub slot: Slot,
-    /// The command it came from: `create`, `activate`, `deactivate`, `delete` or `expire`.
+    /// The command it came from: such as `create` or `deactivate`.
     pub kind: String,
     /// The resulting publication.
     pub publication: Publication,
@@ -125,29 +124,26 @@ impl Store {
         row?.as_ref().map(Identity::read).transpose()
     }
 
-    /// The enabled account that a token belongs to: name and role.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn authenticate(&self, token: &str) -> Result<Option<(String, String)>, StoreError> {
-        let row = sqlx::query(
-            "SELECT account.name, account.role FROM token JOIN account ON account.name = token.account
-             WHERE token.hash = ? AND account.disabled_at IS NULL",
-        )
-        .bind(token_hash(token))
-        .fetch_optional(self.readers())
-        .await?;
-        row.map(|row| Ok((row.try_get("name")?, row.try_get("role")?)))
-            .transpose()
-    }
-
     /// Everything about one device.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn facts(&self, device_id: DeviceId) -> Result<Facts, StoreError> {
         let mut connection = self.readers().acquire().await?;
-        rows::facts(&mut connection, device_id, None).await
+        rows::facts(&mut connection, device_id).await
+    }
+
+    /// What the issue of a certificate for this device by this account would rest on.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::AccountDisabled`] too.
+    pub async fn issuance_facts(
+        &self,
+        device_id: DeviceId,
+        asking: &str,
+    ) -> Result<Facts, StoreError> {
+        let mut connection = self.readers().acquire().await?;
+        rows::issuance_facts(&mut connection, device_id, asking, None).await
     }
 
     /// The ids of an account's devices after `after`, in order; of all accounts when `account` is
@@ -186,6 +182,28 @@ impl Store {
         rows.iter().map(rows::device_id).collect()
     }
 
+    /// The ids of the devices with a slot that is bound to a provider, after `after`, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn bound_device_ids(
+        &self,
+        asp: &str,
+        after: Option<DeviceId>,
+        limit: u32,
+    ) -> Result<Vec<DeviceId>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT DISTINCT device_id FROM credential WHERE asp = ? AND device_id > ?
+             ORDER BY device_id LIMIT ?",
+        )
+        .bind(asp)
+        .bind(after.as_ref().map_or("", DeviceId::as_str))
+        .bind(i64::from(limit))
+        .fetch_all(self.readers())
+        .await?;
+        rows.iter().map(rows::device_id).collect()
+    }
+
     /// The certificate of a credential, DER; none of one that was issued elsewhere.
     ///
     /// # Errors
@@ -203,17 +221,6 @@ impl Store {
         .fetch_optional(self.readers())
         .await?;
         Ok(certificate.flatten())
-    }
-
-    /// All accounts by name.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn accounts(&self) -> Result<Vec<AccountRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM account ORDER BY name")
-            .fetch_all(self.readers())
-            .await?;
-        rows.iter().map(AccountRow::read).collect()
     }
 
     /// One journal row.

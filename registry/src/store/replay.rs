@@ -1,23 +1,30 @@
 //! Requests that are sent again, under the same account and client transaction id: they are
 //! answered with the first result.
 
+use iot_epp_api::Door;
 use iot_identity::DeviceId;
 use sqlx::{Row, SqliteConnection};
 
+use super::outcome::Rows;
 use super::rows::{self, sql_time};
 use super::{Origin, StoreError};
 
 /// How long a retry is answered with the first result.
 const REPLAY_SECS: u64 = 7 * 24 * 3600;
+
+/// What is kept of a request for its retries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Remembered {
+    /// Its journal rows.
+    pub(super) rows: Rows,
+    /// Number of the transfer or job that it made.
+    pub(super) object_id: Option<u64>,
+}
+
 /// An earlier request with the same account and client transaction id.
 pub(super) enum Replay {
     /// With the same content.
-    Same {
-        /// Its first journal row.
-        first_seq: u64,
-        /// Its last journal row.
-        last_seq: u64,
-    },
+    Same(Remembered),
     /// With the same content, and its certificate is being signed.
     InProgress,
     /// With other content.
@@ -33,75 +40,67 @@ pub(super) async fn replay_of(
         return Ok(None);
     };
     let row = sqlx::query(
-        "SELECT request_digest, first_seq, last_seq FROM idempotency
-         WHERE account = ? AND client_transaction_id = ? AND created_at > ?",
+        "SELECT request_digest, first_seq, last_seq, object_id, 0 AS in_progress FROM idempotency
+         WHERE account = ?1 AND client_transaction_id = ?2 AND created_at > ?3
+         UNION ALL
+         SELECT request_digest, 0, 0, NULL, 1 FROM intent
+         WHERE account = ?1 AND client_transaction_id = ?2
+         LIMIT 1",
     )
     .bind(&origin.account)
     .bind(client_transaction_id)
     .bind(sql_time(now.saturating_sub(REPLAY_SECS)))
-    .fetch_optional(&mut *connection)
-    .await?;
-    let Some(row) = row else {
-        return intent_of(connection, origin, client_transaction_id).await;
-    };
-    if row.try_get::<&[u8], _>("request_digest")? != origin.digest {
-        return Ok(Some(Replay::OtherContent));
-    }
-    Ok(Some(Replay::Same {
-        first_seq: rows::unix(&row, "first_seq")?,
-        last_seq: rows::unix(&row, "last_seq")?,
-    }))
-}
-
-/// A registration under the same client transaction id that has an intent and no certificate yet.
-async fn intent_of(
-    connection: &mut SqliteConnection,
-    origin: &Origin,
-    client_transaction_id: &str,
-) -> Result<Option<Replay>, StoreError> {
-    let digest: Option<Vec<u8>> = sqlx::query_scalar(
-        "SELECT request_digest FROM intent WHERE account = ? AND client_transaction_id = ?",
-    )
-    .bind(&origin.account)
-    .bind(client_transaction_id)
     .fetch_optional(connection)
     .await?;
-    Ok(digest.map(|digest| {
-        if digest == origin.digest {
-            Replay::InProgress
-        } else {
-            Replay::OtherContent
-        }
-    }))
+    let Some(row) = row else { return Ok(None) };
+    if row.try_get::<&[u8], _>("request_digest")? != origin.digest {
+        // EPP's clients number anew in each session (RFC 5730 §2.5): to them it is a new command.
+        let is_new = origin.door == Door::Epp.as_str();
+        return Ok((!is_new).then_some(Replay::OtherContent));
+    }
+    if row.try_get("in_progress")? {
+        return Ok(Some(Replay::InProgress));
+    }
+    let (first, last) = (
+        rows::unix(&row, "first_seq")?,
+        rows::unix(&row, "last_seq")?,
+    );
+    Ok(Some(Replay::Same(Remembered {
+        // Rows count from 1.
+        rows: (last > 0).then_some((first, last)),
+        object_id: rows::optional_unix(&row, "object_id")?,
+    })))
 }
 
 /// Keeps the result of a request for its retries.
 pub(super) async fn remember(
     connection: &mut SqliteConnection,
     origin: &Origin,
-    device_id: DeviceId,
-    (first_seq, last_seq): (u64, u64),
+    device_id: Option<DeviceId>,
+    remembered: Remembered,
     now: u64,
 ) -> Result<(), StoreError> {
     let Some(client_transaction_id) = &origin.client_transaction_id else {
         return Ok(());
     };
+    let (first_seq, last_seq) = remembered.rows.unwrap_or((0, 0));
     sqlx::query(
         "INSERT INTO idempotency (account, client_transaction_id, request_digest, device_id,
-                                  first_seq, last_seq, created_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?)
+                                  first_seq, last_seq, created_at, object_id)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (account, client_transaction_id) DO UPDATE SET
              request_digest = excluded.request_digest, device_id = excluded.device_id,
              first_seq = excluded.first_seq, last_seq = excluded.last_seq,
-             created_at = excluded.created_at",
+             created_at = excluded.created_at, object_id = excluded.object_id",
     )
     .bind(&origin.account)
     .bind(client_transaction_id)
     .bind(origin.digest.as_slice())
-    .bind(device_id.as_str())
+    .bind(device_id.as_ref().map_or("", DeviceId::as_str))
     .bind(sql_time(first_seq))
     .bind(sql_time(last_seq))
     .bind(sql_time(now))
+    .bind(remembered.object_id.map(sql_time))
     .execute(connection)
     .await?;
     Ok(())

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use iot_identity::ZoneName;
 use sqlx::{Row, SqliteConnection};
 
-use super::registration::void_serial;
+use super::completion::void_serial;
 use super::rows::{self, corrupt, optional_u32, sql_time, unix};
 use super::{Step, StoreError};
 

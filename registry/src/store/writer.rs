@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use sqlx::{Connection, Executor, SqliteConnection};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::StoreError;
+use super::{StoreError, audit};
 
 /// Steps in one transaction at most, so that a commit never takes unboundedly long.
 const GROUP_STEPS_MAX: usize = 512;
@@ -68,8 +68,22 @@ impl Writer {
 
 async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Box<dyn Queued>>) {
     let mut group = Vec::new();
-    while queue.recv_many(&mut group, GROUP_STEPS_MAX).await > 0 {
-        let outcome = run_group(&mut connection, &mut group).await;
+    // Hash of the newest chained audit row, once it is known.
+    let mut chained = None;
+    // Whether older rows still wait for their place in the chain: they get it while nobody asks for
+    // anything.
+    let mut behind = false;
+    loop {
+        if behind && queue.is_empty() {
+            if queue.is_closed() {
+                break;
+            }
+        } else if queue.recv_many(&mut group, GROUP_STEPS_MAX).await == 0 {
+            break;
+        }
+        let outcome = run_group(&mut connection, &mut group, &mut chained).await;
+        behind = *outcome.as_ref().unwrap_or(&false);
+        let outcome = outcome.map(drop);
         if let Err(StoreError::Durability(reason)) = &outcome {
             // Whether the commit is on disk is unknown, and asking fsync again would lie. The next
             // start reads what is really there.
@@ -85,20 +99,31 @@ async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Box<dyn
     }
 }
 
+/// One transaction; true when rows of the audit log are left that are not chained.
 async fn run_group(
     connection: &mut SqliteConnection,
     group: &mut [Box<dyn Queued>],
-) -> Result<(), StoreError> {
+    chained: &mut Option<[u8; 32]>,
+) -> Result<bool, StoreError> {
     connection.execute("BEGIN IMMEDIATE").await?;
-    let outcome = run_steps(connection, group).await;
+    let outcome = match run_steps(connection, group).await {
+        Ok(()) => audit::chain(connection, chained).await,
+        Err(error) => Err(error),
+    };
     let end = if outcome.is_ok() {
         "COMMIT"
     } else {
         "ROLLBACK"
     };
     match connection.execute(end).await {
-        Ok(_) => outcome,
+        Ok(_) => {
+            if outcome.is_err() {
+                *chained = None;
+            }
+            outcome
+        }
         Err(error) => {
+            *chained = None;
             let failure = commit_failure(&error);
             // Best effort: SQLite may have rolled back by itself.
             let _ = connection.execute("ROLLBACK").await;

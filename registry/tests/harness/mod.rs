@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub)] // every test uses its part
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -51,10 +52,12 @@ impl Registry {
         registry
     }
 
-    /// Makes an account of a mobile operator.
+    /// Makes an account of a mobile operator that may register every EID and ICCID.
     pub fn add_account(&self, name: &str, token_file: &Path) {
         let token_file = token_file.to_str().unwrap();
-        succeed(&self.run(&["account", "add", name, "--save-token", token_file]));
+        let add = ["account", "add", name, "--prefix", "89"];
+        succeed(&self.run(&[&add[..], &["--save-token", token_file]].concat()));
+        succeed(&self.run(&["account", "allow-iccids", name, "true"]));
     }
 
     /// Runs the program with this directory.
@@ -158,22 +161,27 @@ impl Registry {
             ))
             .spawn()
             .unwrap();
-        let mut addresses = Vec::new();
+        let mut doors = BTreeMap::new();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         for line in stdout.lines() {
             let line = line.unwrap();
             if line == "ready" || line == "answering only" {
                 break;
             }
-            let last = line
-                .trim_end_matches(" (refuses)")
-                .rsplit(' ')
-                .next()
-                .unwrap()
-                .trim_start_matches("https://");
-            addresses.extend(last.parse::<SocketAddr>());
+            if let Some((door, address)) = line.split_once("  ") {
+                let address = address.trim_start_matches("https://").split(' ').next();
+                doors.extend(
+                    address
+                        .unwrap()
+                        .parse()
+                        .map(|found| (door.to_owned(), found)),
+                );
+            }
         }
-        let [dns, dot, doh, api] = addresses[..] else {
+        let door = |name: &str| doors.get(name).copied();
+        let (Some(dns), Some(dot), Some(doh), Some(api)) =
+            (door("DNS"), door("DoT"), door("DoH"), door("API"))
+        else {
             let _ = child.kill();
             let log = std::fs::read_to_string(self.scratch.path().join("serve.log"));
             panic!("the registry did not start: {}", log.unwrap_or_default());

@@ -9,8 +9,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use iot_dns_zone::{Profile, Record};
+use iot_epp_api::command::{AccountChange, AccountCommand, DeviceCommand};
+use iot_epp_api::response::Issued;
 use iot_epp_api::{
-    AccountName, BearerToken, ClientTransactionId, Command, Problem, Reply, Response, Role,
+    AccountName, BearerToken, ClientTransactionId, Command, IdPrefix, Problem, Reply, Response,
+    Role,
 };
 use iot_identity::{DeviceId, Fingerprint, ZoneName};
 use iot_registry::config::{InitialConfig, Listen};
@@ -18,8 +21,6 @@ use iot_registry::directory::{self, Directory};
 use iot_registry::https_client::HttpsClient;
 use iot_registry::init::init;
 use iot_registry::start::Running;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection, Row};
 
@@ -105,32 +106,41 @@ impl Inside {
         BearerToken::parse(std::str::from_utf8(&token).unwrap()).unwrap()
     }
 
-    /// Makes an account; its token.
+    /// Makes an account; its token. An operator's account may register every EID and ICCID.
     pub async fn account(&self, name: &str, role: Role) -> BearerToken {
+        let token = self.account_without_ranges(name, role).await;
+        if role == Role::Mno {
+            let prefix = IdPrefix::parse("89").unwrap();
+            self.change_account(name, AccountChange::AddPrefix(prefix))
+                .await;
+            self.change_account(name, AccountChange::AllowIccids(true))
+                .await;
+        }
+        token
+    }
+
+    /// Makes an account that may register nothing yet; its token.
+    pub async fn account_without_ranges(&self, name: &str, role: Role) -> BearerToken {
         let name = AccountName::parse(name).unwrap();
-        let command = Command::AccountCreate { name, role };
-        match self
-            .client(&self.operator_token())
-            .give(command)
-            .await
-            .unwrap()
-            .outcome
-        {
-            Ok(Reply::AccountCreated { token, .. }) => token,
+        match self.operate(AccountCommand::Create { name, role }).await {
+            Reply::AccountCreated { token, .. } => token,
             other => panic!("{other:?}"),
         }
     }
 
     pub async fn disable(&self, name: &str) {
-        let command = Command::AccountDisable {
-            name: AccountName::parse(name).unwrap(),
-        };
-        done(
-            self.client(&self.operator_token())
-                .give(command)
-                .await
-                .unwrap(),
-        );
+        self.change_account(name, AccountChange::Disable).await;
+    }
+
+    pub async fn change_account(&self, name: &str, change: AccountChange) {
+        let name = AccountName::parse(name).unwrap();
+        self.operate(AccountCommand::Update { name, change }).await;
+    }
+
+    /// What the registry's operator is answered, who must be obeyed.
+    async fn operate(&self, command: AccountCommand) -> Reply {
+        let operator = self.client(&self.operator_token());
+        done(operator.give(Command::Account(command)).await.unwrap())
     }
 
     /// The database as any other process may read it.
@@ -255,10 +265,35 @@ pub fn transaction(text: &str) -> ClientTransactionId {
 }
 
 pub fn create(id: &str, csr: &[u8]) -> Command {
-    Command::DeviceCreate {
+    Command::Device(DeviceCommand::Create {
         device_id: device_id(id),
         csr: csr.to_vec(),
-    }
+        period: None,
+        asp: None,
+        auth_info: None,
+    })
+}
+
+pub fn deactivate(id: &str) -> Command {
+    let device_id = device_id(id);
+    Command::Device(DeviceCommand::Deactivate { device_id })
+}
+
+pub fn activate(id: &str) -> Command {
+    let device_id = device_id(id);
+    Command::Device(DeviceCommand::Activate { device_id })
+}
+
+pub fn delete(id: &str) -> Command {
+    let device_id = device_id(id);
+    Command::Device(DeviceCommand::Delete { device_id })
+}
+
+pub fn info(id: &str) -> Command {
+    Command::Device(DeviceCommand::Info {
+        device_id: device_id(id),
+        auth_info: None,
+    })
 }
 
 /// The reply to a command that must have succeeded.
@@ -277,18 +312,15 @@ pub fn refused(response: Response) -> Problem {
     }
 }
 
-/// SHA-256 of a certificate in PEM.
-pub fn fingerprint(certificate_pem: &str) -> Fingerprint {
-    let certificate = CertificateDer::from_pem_slice(certificate_pem.as_bytes()).unwrap();
-    Fingerprint::of_certificate(&certificate)
-}
-
-/// The certificate of a registration that must have succeeded.
-pub fn certificate_of(reply: &Reply) -> &str {
+/// What came of a registration that must have succeeded and is published.
+pub fn issued(reply: &Reply) -> &Issued {
     match reply {
-        Reply::DeviceCreated {
-            certificate_pem, ..
-        } => certificate_pem,
+        Reply::Issued(issued) => issued,
         other => panic!("{other:?}"),
     }
+}
+
+/// SHA-256 of the certificate of a registration that must have succeeded.
+pub fn fingerprint_of(reply: &Reply) -> Fingerprint {
+    Fingerprint::of_certificate(&issued(reply).certificate.certificate)
 }

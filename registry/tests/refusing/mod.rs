@@ -6,7 +6,7 @@ use iot_epp_api::{BearerToken, Role};
 
 use crate::crafted::{Draft, pem};
 use crate::inside::raw::{Answer, Ask};
-use crate::inside::{EID, Inside, certificate_of, create, done};
+use crate::inside::{EID, Inside, create, done, issued};
 
 /// What a refusal has to be: HTTP status, RPP code, and words that its reason has.
 pub type Refusal = (u16, &'static str, &'static str);
@@ -28,7 +28,7 @@ impl World {
         let registered = Draft::new();
         let command = create(EID, &registered.der());
         let reply = done(inside.client(&mno_a).give(command).await.unwrap());
-        certificate_of(&reply);
+        issued(&reply);
         Self {
             inside,
             mno_a,

@@ -1,5 +1,6 @@
 //! What clients know of their devices: what was answered, and what was asked without an answer.
 
+use iot_epp_api::command::DeviceCommand;
 use iot_epp_api::{ClientTransactionId, Command};
 use iot_identity::{DeviceId, Fingerprint, Publication, Slot};
 
@@ -76,10 +77,13 @@ impl Entry {
 
     /// The registration as a command, also for the retry.
     pub fn create(&self) -> Command {
-        Command::DeviceCreate {
+        Command::Device(DeviceCommand::Create {
             device_id: self.device_id,
             csr: self.csr.clone(),
-        }
+            period: None,
+            asp: None,
+            auth_info: None,
+        })
     }
 
     /// Whether the registration was answered with a certificate.

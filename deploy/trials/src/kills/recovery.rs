@@ -9,7 +9,7 @@ use iot_registry::start::Core;
 
 use super::ledger::{Deletion, Entry, Hold, Registration, publication};
 use super::worker::registration;
-use crate::accounts::device_info;
+use crate::accounts::{OPERATORS, device_info};
 use crate::names::Names;
 use crate::report::{Counts, add};
 
@@ -180,7 +180,9 @@ pub async fn look_inside(directory: &Directory, entries: &[&Entry]) -> anyhow::R
 async fn look_at_facts(core: &Core, entries: &[&Entry]) -> anyhow::Result<u64> {
     let mut voided = 0;
     for entry in entries {
-        let facts = core.service.store().facts(entry.device_id).await?;
+        // Whoever asks: of the id the same is reserved and pending.
+        let store = core.service.store();
+        let facts = store.issuance_facts(entry.device_id, OPERATORS[0]).await?;
         let Registration::Acknowledged { fingerprint, slot } = entry.registration else {
             bail!("not settled: {entry:?}");
         };

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use iot_dns_zone::serial;
+use iot_epp_api::command::DeviceCommand;
 use iot_epp_api::{Command, Reply, Response};
+use iot_identity::Fingerprint;
 use iot_registry::https_client::{HttpsClient, HttpsError};
 
 use super::ledger::{Deletion, Entry, Hold, Registration};
-use crate::accounts::{Transactions, certificate_request, fingerprint_of_pem};
+use crate::accounts::{Transactions, certificate_request};
 use crate::device_ids::DeviceIds;
 use crate::draws::Draws;
 use crate::report::{Counts, add};
@@ -148,9 +150,10 @@ impl Worker {
         let entry = &mut self.entries[at];
         let device_id = entry.device_id;
         let (command, after) = match entry.hold {
-            Hold::Off => (Command::DeviceDeactivate { device_id }, Hold::On),
-            _ => (Command::DeviceActivate { device_id }, Hold::Off),
+            Hold::Off => (DeviceCommand::Deactivate { device_id }, Hold::On),
+            _ => (DeviceCommand::Activate { device_id }, Hold::Off),
         };
+        let command = Command::Device(command);
         entry.touched = true;
         entry.hold = Hold::Unanswered;
         let given = client.give_as(command, transaction).await;
@@ -182,7 +185,7 @@ impl Worker {
         let device_id = entry.device_id;
         entry.touched = true;
         entry.deletion = Deletion::Unanswered;
-        let command = Command::DeviceDelete { device_id };
+        let command = Command::Device(DeviceCommand::Delete { device_id });
         let given = client.give_as(command, transaction).await;
         let Some(response) = given_by(given, killed)? else {
             add(&mut self.counts, "deletions without answer", 1);
@@ -219,8 +222,10 @@ fn given_by(
 /// The serial that an answer to a hold, its release or a deletion names; none while it is pending.
 fn serial_of_change(response: &Response) -> anyhow::Result<Option<u32>> {
     match &response.outcome {
-        Ok(Reply::Changed { times, .. }) => Ok(Some(times.published_serial)),
-        Ok(Reply::Pending { .. }) => Ok(None),
+        Ok(Reply::Changed {
+            times: Some(times), ..
+        }) => Ok(Some(times.published_serial)),
+        Ok(Reply::Pending(_)) => Ok(None),
         _ => bail!("refused: {response:?}"),
     }
 }
@@ -230,25 +235,21 @@ fn serial_of_change(response: &Response) -> anyhow::Result<Option<u32>> {
 /// # Errors
 /// Any answer but "registered" and "pending", and one whose parts disagree.
 pub fn registration(response: &Response) -> anyhow::Result<(Registration, Option<u32>)> {
-    let (info, certificate_pem, publication) = match &response.outcome {
-        Ok(Reply::DeviceCreated {
-            info,
-            certificate_pem,
-            publication,
-            ..
-        }) => (info, certificate_pem, publication),
-        Ok(Reply::Pending { .. }) => return Ok((Registration::Pending, None)),
+    let issued = match &response.outcome {
+        Ok(Reply::Issued(issued)) => issued,
+        Ok(Reply::Pending(_)) => return Ok((Registration::Pending, None)),
         _ => bail!("refused: {response:?}"),
     };
-    let fingerprint = fingerprint_of_pem(certificate_pem)?;
+    let fingerprint = Fingerprint::of_certificate(&issued.certificate.certificate);
+    let info = &issued.info;
     let [slot] = info.slots.as_slice() else {
         bail!("not exactly one credential: {info:?}");
     };
     ensure!(
-        slot.fingerprint == fingerprint,
+        (slot.slot, slot.fingerprint) == (issued.certificate.slot, fingerprint),
         "another certificate: {info:?}"
     );
     let slot = slot.slot;
     let registration = Registration::Acknowledged { fingerprint, slot };
-    Ok((registration, Some(publication.published_serial)))
+    Ok((registration, Some(issued.times.published_serial)))
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use iot_epp_api::command::DeviceCommand;
 use iot_epp_api::{ClientTransactionId, Command, DeviceInfo, DeviceState, Reply, Response};
-use iot_identity::{DeviceId, Slot};
+use iot_identity::{DeviceId, Fingerprint, Slot};
 use iot_registry::https_client::HttpsClient;
 
 use super::choice::choose;
 use super::model::{Actor, Expected, Known, Model, Operation, Verb, expected};
-use crate::accounts::{Transactions, certificate_request, code_of, fingerprint_of_pem};
+use crate::accounts::{Transactions, certificate_request, code_of};
 use crate::device_ids::DeviceIds;
 use crate::draws::Draws;
 use crate::report::{Counts, add};
@@ -145,7 +146,7 @@ impl Lane {
             Actor::Operator => &self.clients.operator,
         };
         let mut response = client.give_as(command.clone(), transaction.clone()).await?;
-        if !matches!(response.outcome, Ok(Reply::Pending { .. })) || !command.replays() {
+        if !matches!(response.outcome, Ok(Reply::Pending(_))) || !command.replays() {
             return Ok(response);
         }
         add(&mut self.counts, "answered as pending", 1);
@@ -153,7 +154,7 @@ impl Lane {
         for _ in 0..PENDING_LOOKS {
             tokio::time::sleep(PENDING_PAUSE).await;
             response = client.give_as(command.clone(), transaction.clone()).await?;
-            if !matches!(response.outcome, Ok(Reply::Pending { .. })) {
+            if !matches!(response.outcome, Ok(Reply::Pending(_))) {
                 ensure!(response.replayed, "a second answer: {response:?}");
                 response.replayed = replayed;
                 return Ok(response);
@@ -230,27 +231,27 @@ impl Lane {
 
 fn command(operation: Operation, csr: Vec<u8>) -> Command {
     let device_id = operation.device_id;
-    match operation.verb {
-        Verb::Register | Verb::RegisterKnownKey(_) | Verb::RetryRegister => {
-            Command::DeviceCreate { device_id, csr }
-        }
-        Verb::Activate => Command::DeviceActivate { device_id },
-        Verb::Deactivate => Command::DeviceDeactivate { device_id },
-        Verb::Delete | Verb::RetryDelete => Command::DeviceDelete { device_id },
-    }
+    Command::Device(match operation.verb {
+        Verb::Register | Verb::RegisterKnownKey(_) | Verb::RetryRegister => DeviceCommand::Create {
+            device_id,
+            csr,
+            period: None,
+            asp: None,
+            auth_info: None,
+        },
+        Verb::Activate => DeviceCommand::Activate { device_id },
+        Verb::Deactivate => DeviceCommand::Deactivate { device_id },
+        Verb::Delete | Verb::RetryDelete => DeviceCommand::Delete { device_id },
+    })
 }
 
 /// The device of a registration's answer and the fingerprint of its certificate, which must agree.
-fn device_created(response: &Response) -> anyhow::Result<(&DeviceInfo, iot_identity::Fingerprint)> {
-    let Ok(Reply::DeviceCreated {
-        info,
-        certificate_pem,
-        ..
-    }) = &response.outcome
-    else {
+fn device_created(response: &Response) -> anyhow::Result<(&DeviceInfo, Fingerprint)> {
+    let Ok(Reply::Issued(issued)) = &response.outcome else {
         bail!("no device was created: {response:?}");
     };
-    let fingerprint = fingerprint_of_pem(certificate_pem)?;
+    let fingerprint = Fingerprint::of_certificate(&issued.certificate.certificate);
+    let info = &issued.info;
     let [slot] = info.slots.as_slice() else {
         bail!("a new device has one credential: {info:?}");
     };
@@ -267,6 +268,8 @@ fn require_change(response: &Response, state: DeviceState, withdrawal: bool) -> 
     match &response.outcome {
         Ok(Reply::Changed { info, times }) => {
             ensure!(info.state == state, "another state: {info:?}");
+            // Every hold and deletion is published, also one that repeats what was.
+            let times = times.as_ref().context("no times were told")?;
             // What stays inactive (another hold) is promised to nobody as visible.
             let visible = !withdrawal && state == DeviceState::Active;
             ensure!(
@@ -277,7 +280,7 @@ fn require_change(response: &Response, state: DeviceState, withdrawal: bool) -> 
             Ok(())
         }
         // The next look at the zone waits for it.
-        Ok(Reply::Pending { .. }) => Ok(()),
+        Ok(Reply::Pending(_)) => Ok(()),
         _ => bail!("it was not done: {response:?}"),
     }
 }

@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
 use iot_dns_zone::Profile;
+use iot_epp_api::command::{DeviceCommand, ZoneCommand};
 use iot_epp_api::{Command, DeviceState, Reply};
 use iot_identity::{DeviceId, Publication, Slot, ZoneName};
 use iot_registry::directory::Directory;
@@ -221,7 +222,12 @@ impl<'a> Scene<'a> {
     }
 
     async fn dump(&self) -> anyhow::Result<String> {
-        match self.registry.give(Command::ZoneDump).await?.outcome {
+        match self
+            .registry
+            .give(Command::Zone(ZoneCommand::Dump))
+            .await?
+            .outcome
+        {
             Ok(Reply::ZoneText(text)) => Ok(text),
             other => bail!("zone dump: {other:?}"),
         }
@@ -277,7 +283,7 @@ async fn list(client: &HttpsClient) -> anyhow::Result<BTreeMap<DeviceId, DeviceS
     let mut after = None;
     loop {
         let limit = PAGE_DEVICES;
-        let command = Command::DeviceList { after, limit };
+        let command = Command::Device(DeviceCommand::List { after, limit });
         let (devices, next_after) = match client.give(command).await?.outcome {
             Ok(Reply::Devices {
                 devices,

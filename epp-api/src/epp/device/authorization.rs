@@ -3,8 +3,8 @@
 use crate::epp::device::read_optional;
 use crate::epp::namespace::device;
 use crate::epp::read_error::ReadError;
-use crate::epp::secret::{AuthInfo, Secret};
 use crate::epp::xml::{XmlReader, XmlWriter};
+use crate::secret::{AuthInfo, Secret};
 
 /// What becomes of an object's authorization information.
 #[derive(Clone, Debug, PartialEq, Eq)]

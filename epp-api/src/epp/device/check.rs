@@ -8,23 +8,13 @@ use crate::epp::namespace::device;
 use crate::epp::read_error::ReadError;
 use crate::epp::reason::write_reason;
 use crate::epp::xml::{XmlReader, XmlWriter};
+use crate::response::Availability;
 
 /// Which of these ids could be registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
     /// 1 to [`DEVICES_MAX`] ids.
     pub device_ids: Vec<DeviceId>,
-}
-
-/// Whether one id could be registered; says nothing about who has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CheckResult {
-    /// The id asked.
-    pub device_id: DeviceId,
-    /// Whether a create by this account could succeed.
-    pub available: bool,
-    /// Why not; the schema has room for 32 characters.
-    pub reason: Option<String>,
 }
 
 impl Check {
@@ -49,18 +39,34 @@ impl Check {
     }
 }
 
-impl CheckResult {
-    /// Writes the answer to a check, which has at least one id.
-    pub(crate) fn write_all(results: &[Self], writer: &mut XmlWriter) {
-        writer.within(device("chkData"), &[], |writer| {
-            for result in results {
-                let available = if result.available { "1" } else { "0" };
-                writer.within(device("cd"), &[], |writer| {
-                    let attributes = [("avail", available)];
-                    writer.text(device("id"), &attributes, result.device_id.as_str());
-                    write_reason(device("reason"), result.reason.as_deref(), writer);
-                });
-            }
+/// Writes the answer to a check, which has at least one id.
+pub(crate) fn write_check_data(results: &[Availability], writer: &mut XmlWriter) {
+    writer.within(device("chkData"), &[], |writer| {
+        for result in results {
+            let available = if result.available { "1" } else { "0" };
+            writer.within(device("cd"), &[], |writer| {
+                let attributes = [("avail", available)];
+                writer.text(device("id"), &attributes, result.device_id.as_str());
+                write_reason(device("reason"), result.reason.as_deref(), writer);
+            });
+        }
+    });
+}
+
+/// Reads the children of `chkData`, which was entered.
+pub(crate) fn read_check_data(reader: &mut XmlReader<'_>) -> Result<Vec<Availability>, ReadError> {
+    let mut results = Vec::new();
+    while reader.try_enter(device("cd"))? {
+        reader.enter(device("id"))?;
+        let available = reader.required_attribute("avail")?.boolean()?;
+        let device_id = reader.value("id")?.parse()?;
+        let reason = reader.optional(device("reason"))?;
+        reader.leave()?;
+        results.push(Availability {
+            device_id,
+            available,
+            reason: reason.map(|reason| reason.token().to_string()),
         });
     }
+    Ok(results)
 }

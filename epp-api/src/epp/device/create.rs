@@ -7,14 +7,19 @@ use time::OffsetDateTime;
 
 use crate::account::AccountName;
 use crate::command::CSR_OCTETS_MAX;
+use crate::device::PublicationTimes;
 use crate::epp::device::authorization::{read_new, write_new};
-use crate::epp::device::period::Period;
-use crate::epp::device::publication::{Issued, Publication, write_publication};
+use crate::epp::device::period::{read_period, write_period};
+use crate::epp::device::publication::{
+    read_issued, read_publication, write_issued, write_publication,
+};
 use crate::epp::device::{read_asp, read_id, write_asp};
 use crate::epp::namespace::device;
 use crate::epp::read_error::ReadError;
-use crate::epp::secret::AuthInfo;
 use crate::epp::xml::{XmlReader, XmlWriter, instant};
+use crate::period::Period;
+use crate::response::SlotCertificate;
+use crate::secret::AuthInfo;
 
 /// Register a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +40,7 @@ impl Create {
     pub(super) fn read(reader: &mut XmlReader<'_>) -> Result<Self, ReadError> {
         Ok(Self {
             device_id: read_id(reader)?,
-            period: Period::read(reader)?,
+            period: read_period(reader)?,
             csr: read_csr(reader)?,
             asp: read_asp(reader)?,
             auth_info: read_new(reader)?,
@@ -44,7 +49,7 @@ impl Create {
 
     pub(super) fn write(&self, writer: &mut XmlWriter) {
         writer.element(device("id"), self.device_id.as_str());
-        Period::write(self.period, writer);
+        write_period(self.period, writer);
         write_csr(&self.csr, writer);
         write_asp(self.asp.as_ref(), writer);
         write_new(self.auth_info.as_ref(), writer);
@@ -65,23 +70,34 @@ pub struct CreateData {
     /// The device.
     pub device_id: DeviceId,
     /// Its first credential; none while the command is pending (1001).
-    pub issued: Option<Issued>,
+    pub issued: Option<SlotCertificate>,
     /// When it was registered.
     pub created_at: OffsetDateTime,
     /// End of the registration.
     pub expires_at: OffsetDateTime,
     /// By when it is visible; none while the command is pending.
-    pub publication: Option<Publication>,
+    pub times: Option<PublicationTimes>,
 }
 
 impl CreateData {
     pub(crate) fn write(&self, writer: &mut XmlWriter) {
         writer.within(device("creData"), &[], |writer| {
             writer.element(device("id"), self.device_id.as_str());
-            Issued::write(self.issued.as_ref(), writer);
+            write_issued(self.issued.as_ref(), writer);
             writer.element(device("crDate"), &instant(self.created_at));
             writer.element(device("exDate"), &instant(self.expires_at));
-            write_publication(self.publication.as_ref(), writer);
+            write_publication(self.times.as_ref(), writer);
         });
+    }
+
+    /// Reads the children of `creData`, which was entered.
+    pub(crate) fn read(reader: &mut XmlReader<'_>) -> Result<Self, ReadError> {
+        Ok(Self {
+            device_id: read_id(reader)?,
+            issued: read_issued(reader)?,
+            created_at: reader.instant(device("crDate"))?,
+            expires_at: reader.instant(device("exDate"))?,
+            times: read_publication(reader)?,
+        })
     }
 }

@@ -1,18 +1,16 @@
 //! `<device:info>` and `<device:infData>`.
 
-use std::fmt;
+use iot_identity::{DeviceId, OwnerName};
 
-use iot_identity::{DeviceId, Fingerprint, OwnerName, Slot};
-use time::OffsetDateTime;
-
-use crate::account::AccountName;
-use crate::device::{DeviceStatus, SlotState};
+use crate::device::{
+    DeviceInfo, DeviceState, DeviceStatus, RepositoryId, SlotInfo, SlotReason, SlotState,
+};
 use crate::epp::device::authorization::{read_presented, write_presented};
-use crate::epp::device::{read_id, write_asp};
-use crate::epp::namespace::device;
+use crate::epp::device::{read_asp, read_id, read_optional, write_asp};
+use crate::epp::namespace::{Name, device};
 use crate::epp::read_error::ReadError;
-use crate::epp::secret::Secret;
 use crate::epp::xml::{XmlReader, XmlWriter, instant};
+use crate::secret::Secret;
 
 /// Ask for one device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,134 +35,107 @@ impl Info {
     }
 }
 
-/// Identifier of an object in this repository (`roid`, RFC 5730 §2.8), from its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RepositoryId(pub u64);
-
-impl fmt::Display for RepositoryId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "D{}-IOTR", self.0)
+/// Writes a device as an element of this name: `infData` for the device as it is, `preData` for what
+/// it was before a change. Authorization information is never shown (RFC 9154 §5.3).
+pub(crate) fn write_device_info(name: Name, info: &DeviceInfo, writer: &mut XmlWriter) {
+    let mut statuses = info.statuses.clone();
+    if statuses.is_empty() {
+        statuses.push(DeviceStatus::Ok);
     }
-}
-
-/// One device. Authorization information is never shown (RFC 9154 §5.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InfoData {
-    /// The device.
-    pub device_id: DeviceId,
-    /// Its number in the repository: another one after delete and registration anew.
-    pub repository_id: RepositoryId,
-    /// The set of statuses; an empty one is written as `ok`.
-    pub statuses: Vec<DeviceStatus>,
-    /// Its credentials, in the order of their numbers.
-    pub slots: Vec<SlotData>,
-    /// The sponsor.
-    pub sponsor: AccountName,
-    /// When it was registered.
-    pub created_at: OffsetDateTime,
-    /// When something about it changed last.
-    pub updated_at: Option<OffsetDateTime>,
-    /// End of the registration.
-    pub expires_at: OffsetDateTime,
-    /// When it changed its sponsor last.
-    pub transferred_at: Option<OffsetDateTime>,
-    /// End of the window in which a deleted device can be restored.
-    pub restore_until: Option<OffsetDateTime>,
-}
-
-/// One credential.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SlotData {
-    /// Its number on the device.
-    pub slot: Slot,
-    /// Whether it may be published.
-    pub state: SlotState,
-    /// Why it is not live.
-    pub reason: Option<SlotReason>,
-    /// Where it is published.
-    pub owner_name: OwnerName,
-    /// SHA-256 of the certificate's DER.
-    pub fingerprint: Fingerprint,
-    /// Serial number of the certificate, lower-case hexadecimal digits; none for a certificate that
-    /// was issued elsewhere.
-    pub serial: Option<String>,
-    /// Begin of the certificate's validity.
-    pub not_before: OffsetDateTime,
-    /// Last second of the certificate's validity.
-    pub not_after: OffsetDateTime,
-    /// The application service provider that it is bound to.
-    pub asp: Option<AccountName>,
-    /// Whether it was issued under an earlier sponsor.
-    pub inherited: bool,
-    /// By when an inherited one has to be replaced.
-    pub replace_by: Option<OffsetDateTime>,
-}
-
-/// Why a credential is no longer live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SlotReason {
-    /// Another one took its place.
-    Superseded,
-    /// Its key may be known to others.
-    Compromised,
-    /// The certificate's validity is over.
-    Expired,
-}
-
-impl SlotReason {
-    /// The name in the schema.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Superseded => "superseded",
-            Self::Compromised => "compromised",
-            Self::Expired => "expired",
+    statuses.sort_unstable();
+    statuses.dedup();
+    writer.within(name, &[], |writer| {
+        writer.element(device("id"), info.device_id.as_str());
+        writer.element(device("roid"), &info.repository_id.to_string());
+        writer.element(device("state"), info.state.as_str());
+        for status in statuses {
+            writer.empty(device("status"), &[("s", status.as_str())]);
         }
-    }
-}
-
-impl InfoData {
-    pub(crate) fn write(&self, writer: &mut XmlWriter) {
-        let mut statuses = self.statuses.clone();
-        if statuses.is_empty() {
-            statuses.push(DeviceStatus::Ok);
+        for slot in &info.slots {
+            write_slot(slot, writer);
         }
-        statuses.sort_unstable();
-        statuses.dedup();
-        writer.within(device("infData"), &[], |writer| {
-            writer.element(device("id"), self.device_id.as_str());
-            writer.element(device("roid"), &self.repository_id.to_string());
-            for status in statuses {
-                writer.empty(device("status"), &[("s", status.as_str())]);
-            }
-            for slot in &self.slots {
-                slot.write(writer);
-            }
-            writer.element(device("clID"), self.sponsor.as_str());
-            writer.element(device("crDate"), &instant(self.created_at));
-            writer.optional_instant(device("upDate"), self.updated_at);
-            writer.element(device("exDate"), &instant(self.expires_at));
-            writer.optional_instant(device("trDate"), self.transferred_at);
-            writer.optional_instant(device("restoreUntil"), self.restore_until);
-        });
-    }
+        writer.element(device("clID"), info.account.as_str());
+        writer.element(device("crDate"), &instant(info.created_at));
+        writer.element(device("upDate"), &instant(info.updated_at));
+        writer.element(device("exDate"), &instant(info.expires_at));
+        writer.optional_instant(device("trDate"), info.transferred_at);
+        writer.optional_instant(device("restoreUntil"), info.restore_until);
+        writer.element(device("version"), &info.version.to_string());
+    });
 }
 
-impl SlotData {
-    fn write(&self, writer: &mut XmlWriter) {
-        let number = self.slot.to_string();
-        let attributes = [("n", number.as_str()), ("state", self.state.as_str())];
-        writer.within(device("slot"), &attributes, |writer| {
-            writer.optional(device("reason"), self.reason.map(SlotReason::as_str));
-            writer.element(device("ownerName"), &self.owner_name.to_string());
-            writer.element(device("fingerprint"), &self.fingerprint.to_string());
-            writer.optional(device("serial"), self.serial.as_deref());
-            writer.element(device("notBefore"), &instant(self.not_before));
-            writer.element(device("notAfter"), &instant(self.not_after));
-            write_asp(self.asp.as_ref(), writer);
-            if self.inherited {
-                writer.empty(device("inherited"), &[]);
-            }
-            writer.optional_instant(device("replaceBy"), self.replace_by);
-        });
+fn write_slot(slot: &SlotInfo, writer: &mut XmlWriter) {
+    let number = slot.slot.to_string();
+    let attributes = [("n", number.as_str()), ("state", slot.state.as_str())];
+    writer.within(device("slot"), &attributes, |writer| {
+        writer.optional(device("reason"), slot.reason.map(SlotReason::as_str));
+        writer.element(device("ownerName"), &slot.owner_name.to_string());
+        writer.element(device("fingerprint"), &slot.fingerprint.to_string());
+        writer.optional(device("serial"), slot.serial.as_deref());
+        writer.element(device("notBefore"), &instant(slot.not_before));
+        writer.element(device("notAfter"), &instant(slot.not_after));
+        write_asp(slot.asp.as_ref(), writer);
+        if slot.inherited {
+            writer.empty(device("inherited"), &[]);
+        }
+        writer.optional_instant(device("replaceBy"), slot.replace_by);
+    });
+}
+
+/// Reads the children of `infData` or `preData`, which was entered.
+pub(crate) fn read_device_info(reader: &mut XmlReader<'_>) -> Result<DeviceInfo, ReadError> {
+    Ok(DeviceInfo {
+        device_id: read_id(reader)?,
+        repository_id: reader.required(device("roid"))?.parse::<RepositoryId>()?,
+        state: reader
+            .required(device("state"))?
+            .named(DeviceState::from_name)?,
+        statuses: read_statuses(reader)?,
+        slots: read_slots(reader)?,
+        account: reader.required(device("clID"))?.parse()?,
+        created_at: reader.instant(device("crDate"))?,
+        updated_at: reader.instant(device("upDate"))?,
+        expires_at: reader.instant(device("exDate"))?,
+        transferred_at: reader.optional_instant(device("trDate"))?,
+        restore_until: reader.optional_instant(device("restoreUntil"))?,
+        version: reader.required(device("version"))?.parse()?,
+    })
+}
+
+fn read_statuses(reader: &mut XmlReader<'_>) -> Result<Vec<DeviceStatus>, ReadError> {
+    let mut statuses = Vec::new();
+    while reader.try_enter(device("status"))? {
+        let status = reader.required_attribute("s")?;
+        statuses.push(status.named(DeviceStatus::from_name)?);
+        reader.leave()?;
     }
+    Ok(statuses)
+}
+
+fn read_slots(reader: &mut XmlReader<'_>) -> Result<Vec<SlotInfo>, ReadError> {
+    let mut slots = Vec::new();
+    while reader.try_enter(device("slot"))? {
+        slots.push(SlotInfo {
+            slot: reader.required_attribute("n")?.parse()?,
+            state: reader
+                .required_attribute("state")?
+                .named(SlotState::from_name)?,
+            reason: read_optional(reader, "reason", |value| value.named(SlotReason::from_name))?,
+            owner_name: read_owner_name(reader)?,
+            fingerprint: reader.required(device("fingerprint"))?.parse()?,
+            serial: read_optional(reader, "serial", |value| Ok(value.token().to_string()))?,
+            not_before: reader.instant(device("notBefore"))?,
+            not_after: reader.instant(device("notAfter"))?,
+            asp: read_asp(reader)?,
+            inherited: reader.flag(device("inherited"))?,
+            replace_by: reader.optional_instant(device("replaceBy"))?,
+        });
+        reader.leave()?;
+    }
+    Ok(slots)
+}
+
+fn read_owner_name(reader: &mut XmlReader<'_>) -> Result<OwnerName, ReadError> {
+    let value = reader.required(device("ownerName"))?;
+    value.named(|name| OwnerName::parse_in_any_zone(name).ok())
 }

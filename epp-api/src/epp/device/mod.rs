@@ -1,11 +1,13 @@
 //! Commands and answers about a device: `schema/device-1.0.xsd`, one file a command.
 //!
-//! Plain data, with a reader for what clients send and a writer for both sides. Names and habits are
+//! Plain data with a reader and a writer for both sides; what the model has a type for
+//! ([`DeviceInfo`](crate::DeviceInfo), [`TransferInfo`](crate::transfer::TransferInfo)) is that type. Names and habits are
 //! those of the domain mapping (RFC 5731); authorization information is that of RFC 9154 only.
 
 mod authorization;
 mod check;
 mod create;
+mod event;
 mod info;
 mod pending;
 mod period;
@@ -22,21 +24,27 @@ use crate::epp::read_error::{ReadError, excerpt};
 use crate::epp::xml::{Value, XmlReader, XmlWriter};
 
 pub use authorization::AuthInfoChange;
-pub use check::{Check, CheckResult};
+pub use check::Check;
 pub use create::{Create, CreateData};
-pub use info::{Info, InfoData, RepositoryId, SlotData, SlotReason};
+pub use event::{EventData, EventJob, EventSlot};
+pub use info::Info;
 pub use pending::PendingActionData;
-pub use period::{Period, PeriodUnit};
-pub use publication::{Issued, Publication};
 pub use renew::{Renew, RenewData};
-pub use transfer::{Arrival, Direction, Transfer, TransferData, TransferOperation, TransferStatus};
-pub use update::{
-    Binding, Change, NewSlot, StatusesAndBindings, Update, UpdateData, WithdrawReason, Withdrawal,
-};
+pub use transfer::{Transfer, TransferOperation};
+
+pub(crate) use check::{read_check_data, write_check_data};
+pub(crate) use event::der_of_pem;
+pub(crate) use info::{read_device_info, write_device_info};
+pub(crate) use pending::read_transaction;
+pub(crate) use transfer::{read_transfer_data, write_transfer_data};
+pub use update::{Binding, Change, NewSlot, StatusesAndBindings, Update, UpdateData, Withdrawal};
+
+/// Longest certificate that a client reads, in octets of DER.
+const CERTIFICATE_OCTETS_MAX: usize = 16 * 1024;
 
 /// A command about devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeviceCommand {
+pub enum DeviceRequest {
     /// Which ids could be registered.
     Check(Check),
     /// Everything about one device.
@@ -56,7 +64,7 @@ pub enum DeviceCommand {
     },
 }
 
-impl DeviceCommand {
+impl DeviceRequest {
     /// Reads what stands within the EPP command of this name, which was entered, and leaves it.
     pub(crate) fn read(verb: Verb, reader: &mut XmlReader<'_>) -> Result<Self, ReadError> {
         let operation = match verb {

@@ -3,9 +3,12 @@
 use iot_identity::DeviceId;
 use time::OffsetDateTime;
 
+use crate::device::PublicationTimes;
+use crate::epp::device::publication::{read_publication, write_publication};
 use crate::epp::namespace::{device, epp};
+use crate::epp::read_error::ReadError;
 use crate::epp::transaction_id::ServerTransactionId;
-use crate::epp::xml::{XmlWriter, instant};
+use crate::epp::xml::{XmlReader, XmlWriter, instant};
 use crate::transaction::ClientTransactionId;
 
 /// A pending command came to its end.
@@ -21,6 +24,8 @@ pub struct PendingActionData {
     pub server_transaction_id: ServerTransactionId,
     /// When that was settled.
     pub settled_at: OffsetDateTime,
+    /// By when it is believed, where it changed the zone.
+    pub times: Option<PublicationTimes>,
 }
 
 impl PendingActionData {
@@ -35,6 +40,37 @@ impl PendingActionData {
                 writer.element(epp("svTRID"), self.server_transaction_id.as_str());
             });
             writer.element(device("paDate"), &instant(self.settled_at));
+            write_publication(self.times.as_ref(), writer);
         });
     }
+
+    /// Reads the children of `panData`, which was entered.
+    pub(crate) fn read(reader: &mut XmlReader<'_>) -> Result<Self, ReadError> {
+        reader.enter(device("id"))?;
+        let carried_out = reader.required_attribute("paResult")?.boolean()?;
+        let device_id = reader.value("id")?.parse()?;
+        reader.enter(device("paTRID"))?;
+        let (client_transaction_id, server_transaction_id) = read_transaction(reader)?;
+        reader.leave()?;
+        Ok(Self {
+            device_id,
+            carried_out,
+            client_transaction_id,
+            server_transaction_id,
+            settled_at: reader.instant(device("paDate"))?,
+            times: read_publication(reader)?,
+        })
+    }
+}
+
+/// The children of an element of `trIDType`.
+pub(crate) fn read_transaction(
+    reader: &mut XmlReader<'_>,
+) -> Result<(Option<ClientTransactionId>, ServerTransactionId), ReadError> {
+    let client = reader.optional(epp("clTRID"))?;
+    let client = client
+        .map(|id| ClientTransactionId::parse(&id.token()))
+        .transpose()?;
+    let server = reader.required(epp("svTRID"))?;
+    Ok((client, server.named(ServerTransactionId::parse)?))
 }

@@ -4,69 +4,35 @@ use crate::epp::device::read_optional;
 use crate::epp::namespace::device;
 use crate::epp::read_error::ReadError;
 use crate::epp::xml::{XmlReader, XmlWriter};
+use crate::period::{Period, PeriodUnit};
 
-/// Years or months, 1 to 99 of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Period {
-    /// How many.
-    count: u8,
-    /// Of what.
-    unit: PeriodUnit,
+pub(super) fn read_period(reader: &mut XmlReader<'_>) -> Result<Option<Period>, ReadError> {
+    if !reader.try_enter(device("period"))? {
+        return Ok(None);
+    }
+    let unit = reader.required_attribute("unit")?;
+    let unit = unit.one_of(&[("y", PeriodUnit::Years), ("m", PeriodUnit::Months)])?;
+    let count: u16 = reader.value("period")?.parse()?;
+    let period = u8::try_from(count)
+        .ok()
+        .and_then(|count| Period::new(count, unit));
+    let out_of_range = || ReadError::range("period", "has to be 1 to 99");
+    period.ok_or_else(out_of_range).map(Some)
 }
 
-/// What a period is counted in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PeriodUnit {
-    /// Calendar years.
-    Years,
-    /// Calendar months.
-    Months,
-}
-
-impl Period {
-    /// Most units of a period.
-    pub const COUNT_MAX: u8 = 99;
-
-    /// A period; none when the count is outside 1 to 99.
-    pub fn new(count: u8, unit: PeriodUnit) -> Option<Self> {
-        let in_range = (1..=Self::COUNT_MAX).contains(&count);
-        in_range.then_some(Self { count, unit })
-    }
-
-    /// How many units.
-    pub fn count(self) -> u8 {
-        self.count
-    }
-
-    /// The unit.
-    pub fn unit(self) -> PeriodUnit {
-        self.unit
-    }
-
-    pub(super) fn read(reader: &mut XmlReader<'_>) -> Result<Option<Self>, ReadError> {
-        if !reader.try_enter(device("period"))? {
-            return Ok(None);
-        }
-        let unit = reader.required_attribute("unit")?;
-        let unit = unit.one_of(&[("y", PeriodUnit::Years), ("m", PeriodUnit::Months)])?;
-        let count: u16 = reader.value("period")?.parse()?;
-        let period = u8::try_from(count)
-            .ok()
-            .and_then(|count| Self::new(count, unit));
-        let out_of_range = || ReadError::range("period", "has to be 1 to 99");
-        period.ok_or_else(out_of_range).map(Some)
-    }
-
-    pub(super) fn write(period: Option<Self>, writer: &mut XmlWriter) {
-        let Some(Self { count, unit }) = period else {
-            return;
-        };
-        let unit = match unit {
-            PeriodUnit::Years => "y",
-            PeriodUnit::Months => "m",
-        };
-        writer.text(device("period"), &[("unit", unit)], &count.to_string());
-    }
+pub(super) fn write_period(period: Option<Period>, writer: &mut XmlWriter) {
+    let Some(period) = period else {
+        return;
+    };
+    let unit = match period.unit() {
+        PeriodUnit::Years => "y",
+        PeriodUnit::Months => "m",
+    };
+    writer.text(
+        device("period"),
+        &[("unit", unit)],
+        &period.count().to_string(),
+    );
 }
 
 /// `exDate` as a client repeats it: the day alone.

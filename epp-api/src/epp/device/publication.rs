@@ -2,49 +2,71 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use iot_identity::Slot;
 
 use crate::device::PublicationTimes;
+use crate::epp::device::CERTIFICATE_OCTETS_MAX;
 use crate::epp::namespace::device;
-use crate::epp::xml::XmlWriter;
+use crate::epp::read_error::ReadError;
+use crate::epp::xml::{XmlReader, XmlWriter};
+use crate::response::SlotCertificate;
 
-/// A credential that was just issued.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Issued {
-    /// Its number on the device.
-    pub slot: Slot,
-    /// Its certificate, DER.
-    pub certificate: Vec<u8>,
-    /// The certificates above it, DER, issuer first and root last; at least one.
-    pub chain: Vec<Vec<u8>>,
-}
-
-/// When a change is believed; the same values as in JSON documents.
-pub type Publication = PublicationTimes;
-
-impl Issued {
-    pub(super) fn write(issued: Option<&Self>, writer: &mut XmlWriter) {
-        let Some(Self {
-            slot,
-            certificate,
-            chain,
-        }) = issued
-        else {
-            return;
-        };
-        let base64 = |der: &Vec<u8>| STANDARD.encode(der);
-        writer.element(device("slot"), &slot.to_string());
-        writer.element(device("certificate"), &base64(certificate));
+pub(super) fn write_issued(issued: Option<&SlotCertificate>, writer: &mut XmlWriter) {
+    let Some(SlotCertificate {
+        slot,
+        certificate,
+        chain,
+    }) = issued
+    else {
+        return;
+    };
+    writer.element(device("slot"), &slot.to_string());
+    write_certificate(certificate, writer);
+    if !chain.is_empty() {
         writer.within(device("chain"), &[], |writer| {
             for certificate in chain {
-                writer.element(device("certificate"), &base64(certificate));
+                write_certificate(certificate, writer);
             }
         });
     }
 }
 
-pub(super) fn write_publication(publication: Option<&Publication>, writer: &mut XmlWriter) {
-    let Some(times) = publication else {
+pub(super) fn read_issued(
+    reader: &mut XmlReader<'_>,
+) -> Result<Option<SlotCertificate>, ReadError> {
+    let Some(slot) = reader.optional(device("slot"))? else {
+        return Ok(None);
+    };
+    let slot = slot.parse()?;
+    let certificate = read_certificate(reader)?.ok_or(ReadError::MissingElement {
+        element: "certificate",
+    })?;
+    let mut chain = Vec::new();
+    if reader.try_enter(device("chain"))? {
+        while let Some(certificate) = read_certificate(reader)? {
+            chain.push(certificate);
+        }
+        reader.leave()?;
+    }
+    Ok(Some(SlotCertificate {
+        slot,
+        certificate,
+        chain,
+    }))
+}
+
+pub(super) fn write_certificate(der: &[u8], writer: &mut XmlWriter) {
+    writer.element(device("certificate"), &STANDARD.encode(der));
+}
+
+pub(super) fn read_certificate(reader: &mut XmlReader<'_>) -> Result<Option<Vec<u8>>, ReadError> {
+    let value = reader.optional(device("certificate"))?;
+    value
+        .map(|value| value.base64(CERTIFICATE_OCTETS_MAX))
+        .transpose()
+}
+
+pub(super) fn write_publication(times: Option<&PublicationTimes>, writer: &mut XmlWriter) {
+    let Some(times) = times else {
         return;
     };
     writer.within(device("publication"), &[], |writer| {
@@ -53,4 +75,20 @@ pub(super) fn write_publication(publication: Option<&Publication>, writer: &mut 
         writer.optional_instant(device("honestCachesBy"), times.honest_caches_by);
         writer.optional_instant(device("visibleEverywhereBy"), times.visible_everywhere_by);
     });
+}
+
+pub(super) fn read_publication(
+    reader: &mut XmlReader<'_>,
+) -> Result<Option<PublicationTimes>, ReadError> {
+    if !reader.try_enter(device("publication"))? {
+        return Ok(None);
+    }
+    let times = PublicationTimes {
+        published_serial: reader.required(device("serial"))?.parse()?,
+        denied_everywhere_by: reader.optional_instant(device("deniedEverywhereBy"))?,
+        honest_caches_by: reader.optional_instant(device("honestCachesBy"))?,
+        visible_everywhere_by: reader.optional_instant(device("visibleEverywhereBy"))?,
+    };
+    reader.leave()?;
+    Ok(Some(times))
 }

@@ -4,11 +4,12 @@
 use iot_identity::DeviceId;
 use time::{Date, OffsetDateTime};
 
-use crate::epp::device::period::{Period, date_text, read_date};
+use crate::epp::device::period::{date_text, read_date, read_period, write_period};
 use crate::epp::device::read_id;
 use crate::epp::namespace::device;
 use crate::epp::read_error::ReadError;
 use crate::epp::xml::{XmlReader, XmlWriter, instant};
+use crate::period::Period;
 
 /// Extend a registration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,14 +28,14 @@ impl Renew {
         Ok(Self {
             device_id: read_id(reader)?,
             current_expiry: read_date(reader, "curExpDate")?,
-            period: Period::read(reader)?,
+            period: read_period(reader)?,
         })
     }
 
     pub(super) fn write(&self, writer: &mut XmlWriter) {
         writer.element(device("id"), self.device_id.as_str());
         writer.element(device("curExpDate"), &date_text(self.current_expiry));
-        Period::write(self.period, writer);
+        write_period(self.period, writer);
     }
 }
 
@@ -53,5 +54,13 @@ impl RenewData {
             writer.element(device("id"), self.device_id.as_str());
             writer.element(device("exDate"), &instant(self.expires_at));
         });
+    }
+
+    /// Reads the children of `renData`, which was entered.
+    pub(crate) fn read(reader: &mut XmlReader<'_>) -> Result<Self, ReadError> {
+        Ok(Self {
+            device_id: read_id(reader)?,
+            expires_at: reader.instant(device("exDate"))?,
+        })
     }
 }

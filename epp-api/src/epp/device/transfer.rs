@@ -2,15 +2,17 @@
 //! pulls it with authInfo, or the sponsor pushes it and the gaining account approves.
 
 use iot_identity::DeviceId;
-use time::OffsetDateTime;
 
 use crate::account::AccountName;
+use crate::device::PublicationTimes;
 use crate::epp::device::authorization::{read_presented, write_presented};
+use crate::epp::device::publication::{read_publication, write_publication};
 use crate::epp::device::{read_id, read_optional};
 use crate::epp::namespace::device;
 use crate::epp::read_error::ReadError;
-use crate::epp::secret::Secret;
 use crate::epp::xml::{Value, XmlReader, XmlWriter, instant};
+use crate::secret::Secret;
+use crate::transfer::{Arrival, Direction, TransferInfo, TransferStatus};
 
 /// One step of a transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,26 +52,6 @@ pub enum TransferOperation {
     Reject,
     /// Who asked, asks no longer.
     Cancel,
-}
-
-/// How a device arrives at the gaining account.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Arrival {
-    /// Serving as before.
-    #[default]
-    AsIs,
-    /// With `clientHold`.
-    Held,
-}
-
-impl Arrival {
-    /// The name in the schema.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::AsIs => "asIs",
-            Self::Held => "held",
-        }
-    }
 }
 
 impl TransferOperation {
@@ -145,9 +127,7 @@ impl Transfer {
         let details = Details {
             auth_info: read_presented(reader)?,
             to: read_optional(reader, "to", |value| value.parse())?,
-            arrival: read_optional(reader, "arrival", |value| {
-                value.one_of(&[("asIs", Arrival::AsIs), ("held", Arrival::Held)])
-            })?,
+            arrival: read_arrival(reader)?,
         };
         Ok(Self {
             device_id,
@@ -178,91 +158,54 @@ impl Transfer {
     }
 }
 
-/// Who began a transfer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// The gaining account.
-    Pull,
-    /// The losing account.
-    Push,
+/// Writes a transfer, and by when a change of the zone is believed that came with it.
+pub(crate) fn write_transfer_data(
+    transfer: &TransferInfo,
+    times: Option<&PublicationTimes>,
+    writer: &mut XmlWriter,
+) {
+    writer.within(device("trnData"), &[], |writer| {
+        writer.element(device("id"), transfer.device_id.as_str());
+        writer.element(device("trnID"), &transfer.transfer_id.to_string());
+        writer.element(device("direction"), transfer.direction.as_str());
+        writer.element(device("trStatus"), transfer.status.as_str());
+        writer.element(device("reID"), transfer.requested_by.as_str());
+        writer.element(device("reDate"), &instant(transfer.requested_at));
+        writer.element(device("acID"), transfer.acting.as_str());
+        writer.element(device("acDate"), &instant(transfer.acting_at));
+        writer.element(device("from"), transfer.losing.as_str());
+        writer.element(device("to"), transfer.gaining.as_str());
+        writer.optional(device("arrival"), transfer.arrival.map(Arrival::as_str));
+        writer.optional_instant(device("replaceBy"), transfer.replace_by);
+        write_publication(times, writer);
+    });
 }
 
-impl Direction {
-    /// The name in the schema.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pull => "pull",
-            Self::Push => "push",
-        }
-    }
+/// Reads the children of `trnData`, which was entered.
+pub(crate) fn read_transfer_data(
+    reader: &mut XmlReader<'_>,
+) -> Result<(TransferInfo, Option<PublicationTimes>), ReadError> {
+    let transfer = TransferInfo {
+        device_id: read_id(reader)?,
+        transfer_id: reader.required(device("trnID"))?.parse()?,
+        direction: reader
+            .required(device("direction"))?
+            .named(Direction::from_name)?,
+        status: reader
+            .required(device("trStatus"))?
+            .named(TransferStatus::from_name)?,
+        requested_by: reader.required(device("reID"))?.parse()?,
+        requested_at: reader.instant(device("reDate"))?,
+        acting: reader.required(device("acID"))?.parse()?,
+        acting_at: reader.instant(device("acDate"))?,
+        losing: reader.required(device("from"))?.parse()?,
+        gaining: reader.required(device("to"))?.parse()?,
+        arrival: read_arrival(reader)?,
+        replace_by: reader.optional_instant(device("replaceBy"))?,
+    };
+    Ok((transfer, read_publication(reader)?))
 }
 
-/// How far a transfer is (`trStatusType`, RFC 5730 §4.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TransferStatus {
-    /// Somebody has to agree.
-    Pending,
-    /// Agreed to by who had to.
-    ClientApproved,
-    /// Given up by who asked.
-    ClientCancelled,
-    /// Refused by who had to agree.
-    ClientRejected,
-    /// Carried out by the registry.
-    ServerApproved,
-    /// Ended by the registry.
-    ServerCancelled,
-}
-
-impl TransferStatus {
-    /// The name in the schema.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::ClientApproved => "clientApproved",
-            Self::ClientCancelled => "clientCancelled",
-            Self::ClientRejected => "clientRejected",
-            Self::ServerApproved => "serverApproved",
-            Self::ServerCancelled => "serverCancelled",
-        }
-    }
-}
-
-/// A transfer as both sides see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransferData {
-    /// The device.
-    pub device_id: DeviceId,
-    /// Who began it.
-    pub direction: Direction,
-    /// How far it is.
-    pub status: TransferStatus,
-    /// Who asked for it.
-    pub requested_by: AccountName,
-    /// When.
-    pub requested_at: OffsetDateTime,
-    /// Who has to act, or did.
-    pub acting: AccountName,
-    /// By when, or when.
-    pub acting_at: OffsetDateTime,
-    /// How the device arrives, once that is said.
-    pub arrival: Option<Arrival>,
-    /// After completion: by when inherited certificates have to be replaced.
-    pub replace_by: Option<OffsetDateTime>,
-}
-
-impl TransferData {
-    pub(crate) fn write(&self, writer: &mut XmlWriter) {
-        writer.within(device("trnData"), &[], |writer| {
-            writer.element(device("id"), self.device_id.as_str());
-            writer.element(device("direction"), self.direction.as_str());
-            writer.element(device("trStatus"), self.status.as_str());
-            writer.element(device("reID"), self.requested_by.as_str());
-            writer.element(device("reDate"), &instant(self.requested_at));
-            writer.element(device("acID"), self.acting.as_str());
-            writer.element(device("acDate"), &instant(self.acting_at));
-            writer.optional(device("arrival"), self.arrival.map(Arrival::as_str));
-            writer.optional_instant(device("replaceBy"), self.replace_by);
-        });
-    }
+fn read_arrival(reader: &mut XmlReader<'_>) -> Result<Option<Arrival>, ReadError> {
+    read_optional(reader, "arrival", |value| value.named(Arrival::from_name))
 }

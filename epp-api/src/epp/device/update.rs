@@ -6,39 +6,20 @@
 use iot_identity::{DeviceId, Slot};
 
 use crate::account::AccountName;
-use crate::device::DeviceStatus;
+use crate::device::{DeviceStatus, PublicationTimes, WithdrawReason};
 use crate::epp::device::authorization::{AuthInfoChange, read_change, write_change};
 use crate::epp::device::create::{read_csr, write_csr};
-use crate::epp::device::publication::{Issued, Publication, write_publication};
+use crate::epp::device::publication::{
+    read_issued, read_publication, write_issued, write_publication,
+};
 use crate::epp::device::{read_asp, read_id, read_slot, write_asp};
 use crate::epp::namespace::{Name, device};
 use crate::epp::read_error::ReadError;
 use crate::epp::xml::{XmlReader, XmlWriter};
+use crate::response::SlotCertificate;
 
 /// Most slots that one command can bind, release or withdraw.
 const SLOTS_MAX: usize = 100;
-
-/// Every status that the schema has.
-const STATUSES: [DeviceStatus; 15] = {
-    use DeviceStatus::*;
-    [
-        Ok,
-        Inactive,
-        ClientHold,
-        ServerHold,
-        PendingCreate,
-        PendingTransfer,
-        PendingDelete,
-        ClientDeleteProhibited,
-        ClientRenewProhibited,
-        ClientTransferProhibited,
-        ClientUpdateProhibited,
-        ServerDeleteProhibited,
-        ServerRenewProhibited,
-        ServerTransferProhibited,
-        ServerUpdateProhibited,
-    ]
-};
 
 /// Change a device; at least one of the three parts is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,25 +83,6 @@ pub struct Withdrawal {
     pub reason: WithdrawReason,
 }
 
-/// Why a client takes a slot back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum WithdrawReason {
-    /// Another one took its place.
-    Superseded,
-    /// Its key may be known to others.
-    Compromised,
-}
-
-impl WithdrawReason {
-    /// The name in the schema.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Superseded => "superseded",
-            Self::Compromised => "compromised",
-        }
-    }
-}
-
 impl Update {
     pub(super) fn read(reader: &mut XmlReader<'_>) -> Result<Self, ReadError> {
         let update = Self {
@@ -151,8 +113,9 @@ impl StatusesAndBindings {
             return Ok(found);
         }
         while reader.try_enter(device("status"))? {
-            let named = STATUSES.map(|status| (status.as_str(), status));
-            let status = reader.required_attribute("s")?.one_of(&named)?;
+            let status = reader
+                .required_attribute("s")?
+                .named(DeviceStatus::from_name)?;
             reader.leave()?;
             if found.statuses.contains(&status) {
                 return Err(ReadError::syntax("status", format!("{status} comes twice")));
@@ -204,10 +167,8 @@ impl Change {
         while reader.try_enter(device("withdraw"))? {
             check_room(change.withdrawals.len(), "withdraw")?;
             let slot = read_slot(reader)?;
-            let reason = reader.required(device("reason"))?.one_of(&[
-                ("superseded", WithdrawReason::Superseded),
-                ("compromised", WithdrawReason::Compromised),
-            ])?;
+            let reason = reader.required(device("reason"))?;
+            let reason = reason.named(WithdrawReason::from_name)?;
             reader.leave()?;
             change.withdrawals.push(Withdrawal { slot, reason });
         }
@@ -257,17 +218,26 @@ pub struct UpdateData {
     /// The device.
     pub device_id: DeviceId,
     /// The new credential, where the command asked for one and is not pending.
-    pub issued: Option<Issued>,
+    pub issued: Option<SlotCertificate>,
     /// By when the change is believed, where it changed the zone and is not pending.
-    pub publication: Option<Publication>,
+    pub times: Option<PublicationTimes>,
 }
 
 impl UpdateData {
     pub(crate) fn write(&self, writer: &mut XmlWriter) {
         writer.within(device("updData"), &[], |writer| {
             writer.element(device("id"), self.device_id.as_str());
-            Issued::write(self.issued.as_ref(), writer);
-            write_publication(self.publication.as_ref(), writer);
+            write_issued(self.issued.as_ref(), writer);
+            write_publication(self.times.as_ref(), writer);
         });
+    }
+
+    /// Reads the children of `updData`, which was entered.
+    pub(crate) fn read(reader: &mut XmlReader<'_>) -> Result<Self, ReadError> {
+        Ok(Self {
+            device_id: read_id(reader)?,
+            issued: read_issued(reader)?,
+            times: read_publication(reader)?,
+        })
     }
 }

@@ -5,12 +5,10 @@ use std::time::Instant;
 use time::OffsetDateTime;
 
 use crate::account::AccountName;
-use crate::epp::device::DeviceCommand;
+use crate::command::Request;
 use crate::epp::login::UserAgent;
-use crate::epp::poll::Poll;
-use crate::epp::secret::Secret;
 use crate::epp::transaction_id::ServerTransactionId;
-use crate::transaction::ClientTransactionId;
+use crate::secret::Secret;
 
 /// The time by both clocks, and the name of the next transaction: never the same one twice.
 #[derive(Clone, Debug)]
@@ -35,13 +33,8 @@ pub enum Action {
     },
     /// Find out whether this login is right, and tell [`super::Session::login_checked`].
     CheckLogin(LoginCheck),
-    /// Carry this out, and tell [`super::Session::answered`].
-    CarryOut {
-        /// What.
-        command: SessionCommand,
-        /// The client's name for it.
-        client_transaction_id: Option<ClientTransactionId>,
-    },
+    /// Carry this out, and tell [`super::Session::answered`] or [`super::Session::gave_up`].
+    CarryOut(Box<Request>),
 }
 
 /// A login to look into. The account is that of the client's certificate.
@@ -52,19 +45,10 @@ pub struct LoginCheck {
     /// What it says its password is.
     pub password: Secret,
     /// What is to be its password, if the present one is right; strong enough for
-    /// [`crate::epp::secret::weakness`].
+    /// [`crate::secret::weakness`].
     pub new_password: Option<Secret>,
     /// What the client runs on, where it says so.
     pub user_agent: Option<UserAgent>,
-}
-
-/// What can be asked within a session that is logged in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SessionCommand {
-    /// Read the queue of messages.
-    Poll(Poll),
-    /// Something about devices.
-    Device(Box<DeviceCommand>),
 }
 
 /// What became of a login.

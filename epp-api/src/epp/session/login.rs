@@ -1,12 +1,13 @@
 //! The login of a session: what can be decided without the account's password is decided here.
 
 use crate::epp::login::Login;
+use crate::epp::mapping::Asked;
 use crate::epp::response::Answer;
-use crate::epp::secret::weakness;
 use crate::epp::security_event::SecurityEvent;
 use crate::epp::services::Services;
 use crate::epp::session::{Action, LoginCheck, LoginVerdict, Moment, Phase, Session, Waiting};
 use crate::result_code::ResultCode;
+use crate::secret::weakness;
 use crate::transaction::ClientTransactionId;
 
 impl Session {
@@ -54,6 +55,7 @@ impl Session {
         }
         self.waiting = Some(Waiting {
             login: Some(services),
+            asked: Asked::Other,
             client_transaction_id: id,
         });
         Action::CheckLogin(LoginCheck {

@@ -16,16 +16,19 @@ mod login;
 use std::mem;
 use std::time::Instant;
 
-pub use action::{Action, LoginCheck, LoginVerdict, Moment, SessionCommand};
+pub use action::{Action, LoginCheck, LoginVerdict, Moment};
 pub use limits::SessionLimits;
 
 use crate::account::AccountName;
+use crate::command::{Command, Door, Request};
 use crate::epp::frame::{EppCommand, Frame};
 use crate::epp::framing::{FrameDecoder, FramingError, encode_frame};
 use crate::epp::greeting::Greeting;
+use crate::epp::mapping::{self, Asked, Unmappable};
 use crate::epp::response::Answer;
 use crate::epp::services::Services;
 use crate::epp::transaction_id::ServerTransactionId;
+use crate::response::Response;
 use crate::result_code::ResultCode;
 use crate::transaction::ClientTransactionId;
 
@@ -59,6 +62,8 @@ enum Phase {
 struct Waiting {
     /// Those of a login that is being looked into.
     login: Option<Services>,
+    /// What is remembered of a command.
+    asked: Asked,
     client_transaction_id: Option<ClientTransactionId>,
 }
 
@@ -150,16 +155,31 @@ impl Session {
     }
 
     /// The driver carried a command out. None when it had none.
-    pub fn answered(
-        &mut self,
-        answer: &Answer,
-        server_transaction_id: &ServerTransactionId,
-        now: Instant,
-    ) -> Option<Action> {
+    pub fn answered(&mut self, response: Response, moment: &Moment) -> Option<Action> {
         let waiting = self.waiting.take_if(|waiting| waiting.login.is_none())?;
         let id = waiting.client_transaction_id;
         let services = self.services();
-        Some(self.send(answer, &services, id.as_ref(), server_transaction_id, now))
+        let name = ServerTransactionId::parse(&response.server_transaction_id);
+        let name = name.as_ref().unwrap_or(&moment.server_transaction_id);
+        let answer = mapping::answer(waiting.asked, response);
+        Some(self.send(&answer, &services, id.as_ref(), name, moment.now))
+    }
+
+    /// The driver could not carry out what it had, a login or a command. None when it had nothing.
+    pub fn gave_up(&mut self, code: ResultCode, reason: &str, moment: &Moment) -> Option<Action> {
+        let id = self.waiting.take()?.client_transaction_id;
+        let answer = Answer::refused(code, reason);
+        Some(self.answer(&answer, id.as_ref(), moment))
+    }
+
+    /// The server ends the session by itself. None when it has ended, and while the driver has a
+    /// command: that is answered first.
+    pub fn shut_down(&mut self, reason: &str, moment: &Moment) -> Option<Action> {
+        if self.is_closed() || self.waiting.is_some() {
+            return None;
+        }
+        let answer = Answer::refused(ResultCode::CommandFailedClosing, reason);
+        Some(self.answer(&answer, None, moment))
     }
 
     fn services(&self) -> Services {
@@ -196,11 +216,12 @@ impl Session {
         let refusal = match (command, self.is_logged_in()) {
             (EppCommand::Login(login), false) => return self.login(login, id, moment),
             (EppCommand::Poll(poll), true) => {
-                return self.carry_out(SessionCommand::Poll(poll), id);
+                return self.carry_out(mapping::poll_command(poll), id);
             }
-            (EppCommand::Device(command), true) => {
-                return self.carry_out(SessionCommand::Device(Box::new(command)), id);
-            }
+            (EppCommand::Device(said), true) => match mapping::device_command(said) {
+                Ok(command) => return self.carry_out(command, id),
+                Err(unmappable) => refusal_of(unmappable),
+            },
             (EppCommand::Logout, true) => Answer::new(ResultCode::CompletedEndingSession),
             (EppCommand::Login(_), true) => {
                 Answer::refused(ResultCode::UseError, "this session is logged in already")
@@ -210,19 +231,13 @@ impl Session {
         self.answer(&refusal, id.as_ref(), moment)
     }
 
-    fn carry_out(
-        &mut self,
-        command: SessionCommand,
-        client_transaction_id: Option<ClientTransactionId>,
-    ) -> Action {
+    fn carry_out(&mut self, command: Command, id: Option<ClientTransactionId>) -> Action {
         self.waiting = Some(Waiting {
             login: None,
-            client_transaction_id: client_transaction_id.clone(),
+            asked: Asked::of(&command),
+            client_transaction_id: id.clone(),
         });
-        Action::CarryOut {
-            command,
-            client_transaction_id,
-        }
+        Action::CarryOut(Box::new(Request::new(command, id, Door::Epp)))
     }
 
     fn time_out(&mut self, moment: &Moment) -> Option<Action> {
@@ -310,6 +325,11 @@ impl Session {
         // What is left of it may hold secrets.
         drop(mem::take(&mut self.decoder));
     }
+}
+
+fn refusal_of(unmappable: Unmappable) -> Answer {
+    let element = Some(unmappable.element());
+    Answer::new(unmappable.code()).because(element, unmappable.to_string())
 }
 
 /// Codes that say themselves that the connection ends (RFC 5730 §3).

@@ -9,12 +9,13 @@ use quick_xml::XmlVersion;
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 use quick_xml::name::{Namespace, PrefixDeclaration, ResolveResult};
 use quick_xml::reader::NsReader;
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use crate::epp::namespace::{Name, SCHEMA_INSTANCE};
 use crate::epp::read_error::{ReadError, excerpt};
-use crate::epp::xml::Value;
 use crate::epp::xml::scan::{admit, is_xml_character};
+use crate::epp::xml::{DocumentLimits, Value};
 
 /// Attributes that say where schemas are; they may stand anywhere and mean nothing here.
 const SCHEMA_HINTS: [&str; 2] = ["schemaLocation", "noNamespaceSchemaLocation"];
@@ -66,8 +67,8 @@ impl Start {
 
 impl<'x> XmlReader<'x> {
     /// Looks the document over; the first element to enter is its root.
-    pub(crate) fn open(document: &'x [u8]) -> Result<Self, ReadError> {
-        let mut parser = NsReader::from_str(admit(document)?);
+    pub(crate) fn open(document: &'x [u8], limits: DocumentLimits) -> Result<Self, ReadError> {
+        let mut parser = NsReader::from_str(admit(document, limits)?);
         let config = parser.config_mut();
         config.expand_empty_elements = true;
         config.check_comments = true;
@@ -168,6 +169,21 @@ impl<'x> XmlReader<'x> {
             return Ok(None);
         }
         self.value(name.local).map(Some)
+    }
+
+    /// The time in the next child, which has to have this name.
+    pub(crate) fn instant(&mut self, name: Name) -> Result<OffsetDateTime, ReadError> {
+        self.required(name)?.instant()
+    }
+
+    /// The time in the next child if it has this name.
+    pub(crate) fn optional_instant(
+        &mut self,
+        name: Name,
+    ) -> Result<Option<OffsetDateTime>, ReadError> {
+        self.optional(name)?
+            .map(|value| value.instant())
+            .transpose()
     }
 
     /// Whether the next child is an empty element of this name, which is then read.

@@ -3,15 +3,14 @@
 //! It decides nothing about well-formedness that the parser decides too; it makes sure that the
 //! parser is never given what could cost more than it is worth.
 
-use crate::epp::framing::FRAME_OCTETS_MAX;
 use crate::epp::read_error::ReadError;
-use crate::epp::xml::{ATTRIBUTES_MAX, DEPTH_MAX, ELEMENTS_MAX};
+use crate::epp::xml::{ATTRIBUTES_MAX, DEPTH_MAX, DocumentLimits};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The document as text without byte order mark, when it is within all limits.
-pub(super) fn admit(octets: &[u8]) -> Result<&str, ReadError> {
-    if octets.len() > FRAME_OCTETS_MAX {
+pub(super) fn admit(octets: &[u8], limits: DocumentLimits) -> Result<&str, ReadError> {
+    if octets.len() > limits.octets_max {
         return Err(ReadError::TooLong);
     }
     let octets = octets.strip_prefix(BYTE_ORDER_MARK).unwrap_or(octets);
@@ -29,6 +28,7 @@ pub(super) fn admit(octets: &[u8]) -> Result<&str, ReadError> {
         octets,
         position: 0,
         elements: 0,
+        elements_max: limits.elements_max,
         depth: 0,
     }
     .run()?;
@@ -48,6 +48,7 @@ struct Scan<'x> {
     octets: &'x [u8],
     position: usize,
     elements: usize,
+    elements_max: usize,
     depth: usize,
 }
 
@@ -87,7 +88,7 @@ impl Scan<'_> {
 
     fn start_tag(&mut self) -> Result<(), ReadError> {
         self.elements += 1;
-        if self.elements > ELEMENTS_MAX {
+        if self.elements > self.elements_max {
             return Err(ReadError::TooManyElements);
         }
         let (mut attributes, mut quote, mut previous) = (0, None, b'<');
@@ -154,20 +155,26 @@ fn find(octets: &[u8], pattern: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::epp::framing::FRAME_OCTETS_MAX;
+    use crate::epp::xml::ELEMENTS_MAX;
+
+    fn admitted(document: &[u8]) -> Result<&str, ReadError> {
+        admit(document, DocumentLimits::COMMANDS)
+    }
 
     fn refused(document: &[u8]) -> ReadError {
-        admit(document).unwrap_err()
+        admitted(document).unwrap_err()
     }
 
     #[test]
     fn limits_hold_exactly() {
         let attributes = |count| format!("<a{}/>", " b='='".repeat(count));
-        assert!(admit(attributes(ATTRIBUTES_MAX).as_bytes()).is_ok());
+        assert!(admitted(attributes(ATTRIBUTES_MAX).as_bytes()).is_ok());
         let beyond = refused(attributes(ATTRIBUTES_MAX + 1).as_bytes());
         assert_eq!(beyond, ReadError::TooManyAttributes);
 
         let nested = |depth| format!("{}{}", "<a>".repeat(depth), "</a>".repeat(depth));
-        assert!(admit(nested(DEPTH_MAX).as_bytes()).is_ok());
+        assert!(admitted(nested(DEPTH_MAX).as_bytes()).is_ok());
         assert_eq!(
             refused(nested(DEPTH_MAX + 1).as_bytes()),
             ReadError::TooDeep
@@ -176,7 +183,7 @@ mod tests {
         assert_eq!(refused(leaf.as_bytes()), ReadError::TooDeep);
 
         let many = |count: usize| format!("<a>{}</a>", "<b/>".repeat(count - 1));
-        assert!(admit(many(ELEMENTS_MAX).as_bytes()).is_ok());
+        assert!(admitted(many(ELEMENTS_MAX).as_bytes()).is_ok());
         let beyond = refused(many(ELEMENTS_MAX + 1).as_bytes());
         assert_eq!(beyond, ReadError::TooManyElements);
 
@@ -199,7 +206,7 @@ mod tests {
         ] {
             assert_eq!(refused(document), ReadError::NotUtf8 { offset });
         }
-        assert_eq!(admit(b"\xef\xbb\xbf<a/>"), Ok("<a/>"));
+        assert_eq!(admitted(b"\xef\xbb\xbf<a/>"), Ok("<a/>"));
     }
 
     #[test]

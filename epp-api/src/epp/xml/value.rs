@@ -4,6 +4,8 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 use zeroize::Zeroizing;
 
 use crate::epp::read_error::ReadError;
@@ -61,6 +63,26 @@ impl Value {
             let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
             ReadError::syntax(self.name, format!("has to be one of {}", words.join(", ")))
         })
+    }
+
+    /// One of the words that a type has names for.
+    pub(crate) fn named<T>(&self, from_name: impl Fn(&str) -> Option<T>) -> Result<T, ReadError> {
+        let unknown = || ReadError::syntax(self.name, "is none of the words of the schema");
+        from_name(&self.token()).ok_or_else(unknown)
+    }
+
+    /// A time (`dateTime` with a zone), in UTC.
+    pub(crate) fn instant(&self) -> Result<OffsetDateTime, ReadError> {
+        let time = OffsetDateTime::parse(&self.token(), &Rfc3339).ok();
+        let time = time.and_then(|time| time.checked_to_offset(UtcOffset::UTC));
+        time.ok_or_else(|| {
+            ReadError::syntax(self.name, "has to be a time such as 2027-11-22T12:00:00Z")
+        })
+    }
+
+    /// `boolean`, as the schema spells it.
+    pub(crate) fn boolean(&self) -> Result<bool, ReadError> {
+        self.one_of(&[("1", true), ("0", false), ("true", true), ("false", false)])
     }
 
     /// A token with bounds on its characters.

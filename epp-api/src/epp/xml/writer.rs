@@ -6,6 +6,10 @@ use time::{OffsetDateTime, UtcOffset};
 use crate::epp::namespace::Name;
 use crate::epp::xml::is_xml_character;
 
+/// Room for a document at first: every login and most answers, so that no password is left behind
+/// where the text grew.
+const DOCUMENT_OCTETS_EXPECTED: usize = 4 * 1024;
+
 const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"no\"?>\n";
 
 /// A document being written.
@@ -19,7 +23,7 @@ impl XmlWriter {
     /// The document with this root.
     pub(crate) fn document(root: Name, content: impl FnOnce(&mut Self)) -> String {
         let mut writer = Self {
-            text: String::with_capacity(1024),
+            text: String::with_capacity(DOCUMENT_OCTETS_EXPECTED),
             namespaces: Vec::new(),
         };
         writer.text.push_str(DECLARATION);
@@ -143,7 +147,7 @@ pub(crate) fn instant(time: OffsetDateTime) -> String {
 mod tests {
     use super::*;
     use crate::epp::namespace::{device, epp};
-    use crate::epp::xml::XmlReader;
+    use crate::epp::xml::{DocumentLimits, XmlReader};
 
     #[test]
     fn every_text_comes_back_through_the_reader() {
@@ -157,7 +161,8 @@ mod tests {
             let document = XmlWriter::document(epp("epp"), |writer| {
                 writer.text(device("id"), &[("a", text)], text);
             });
-            let mut reader = XmlReader::open(document.as_bytes()).unwrap();
+            let mut reader =
+                XmlReader::open(document.as_bytes(), DocumentLimits::COMMANDS).unwrap();
             reader.enter(epp("epp")).unwrap();
             reader.enter(device("id")).unwrap();
             let attribute = reader.attribute("a").unwrap();

@@ -1,0 +1,230 @@
+//! Carries out the rows of all jobs, some of each in turn.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use iot_epp_api::command::JobAction;
+use iot_epp_api::job::{JobResult, JobState};
+use iot_epp_api::json::job_command;
+use iot_epp_api::server::Registry;
+use iot_epp_api::{
+    Caller, ClientTransactionId, Door, Problem, Reply, Request, Response, ResultCode, Scopes,
+    server_transaction_id,
+};
+use tokio::task::JoinHandle;
+
+use super::{RawRow, Spool};
+use crate::clock::unix_now;
+use crate::description::account_name;
+use crate::pem::certificate_pem;
+use crate::service::{Service, random_octets};
+use crate::store::{ForgetJobs, JobRow, RowsDone, StoreError};
+
+/// Rows of one job before the next job has its turn, and rows that are at work at the same time: enough
+/// to fill the database's transactions, and few enough to be held in memory.
+const TURN_ROWS: usize = 1024;
+const ROWS_AT_WORK: usize = 256;
+/// Longest pause between two looks for something to do.
+const IDLE: Duration = Duration::from_secs(1);
+/// Time that rows and results of a job stay after its end.
+const KEPT_SECS: u64 = 30 * 24 * 3600;
+
+/// Carries out jobs until the process ends.
+pub async fn run(service: Service) {
+    loop {
+        match turn(&service).await {
+            Ok(true) => {}
+            Ok(false) => service.jobs_grew(IDLE).await,
+            Err(error) => {
+                tracing::error!(alarm = true, %error, "jobs are not carried out");
+                tokio::time::sleep(IDLE).await;
+            }
+        }
+    }
+}
+
+/// Why no job is carried out now.
+#[derive(Debug, thiserror::Error)]
+enum JobsError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the files of jobs: {0}")]
+    Spool(#[from] std::io::Error),
+}
+
+/// Some rows of each job; false when there was nothing to do.
+async fn turn(service: &Service) -> Result<bool, JobsError> {
+    let before = unix_now().saturating_sub(KEPT_SECS);
+    for job_id in service.store().commit(ForgetJobs { before }).await? {
+        service.spool().remove(job_id);
+    }
+    let mut has_moved = false;
+    for job in service.store().jobs_to_do().await? {
+        has_moved |= some_rows(service, job).await?;
+    }
+    Ok(has_moved)
+}
+
+/// The next rows of a job; false when none is whole yet.
+async fn some_rows(service: &Service, job: JobRow) -> Result<bool, JobsError> {
+    let is_closed = job.state == JobState::Closed;
+    let range = (job.done_octets, job.row_octets);
+    let spool = service.spool().clone();
+    let rows = blocking(spool, move |spool| {
+        spool.rows(job.job_id, range, is_closed, TURN_ROWS)
+    });
+    let rows = rows.await?;
+    let Some(last) = rows.last() else {
+        if is_closed {
+            service
+                .store()
+                .commit(done(&job, &job.done_octets, (0, 0), 0))
+                .await?;
+        }
+        return Ok(is_closed);
+    };
+    let done_octets = last.end;
+    let count = rows.len();
+    let results = carry_out(service, &job, rows).await?;
+    if results.len() < count {
+        return Err(std::io::Error::other("a row ended without a result").into());
+    }
+    let succeeded = results.iter().filter(|one| one.code.is_success()).count() as u64;
+    let failed = results.len() as u64 - succeeded;
+    let mut text = Vec::new();
+    for result in &results {
+        serde_json::to_writer(&mut text, result).map_err(std::io::Error::other)?;
+        text.push(b'\n');
+    }
+    let written = text.len() as u64;
+    let (job_id, offset) = (job.job_id, job.result_octets);
+    let spool = service.spool().clone();
+    blocking(spool, move |spool| {
+        spool.write_results(job_id, offset, &text)
+    })
+    .await?;
+    let step = done(&job, &done_octets, (succeeded, failed), written);
+    service.store().commit(step).await?;
+    Ok(true)
+}
+
+fn done(
+    job: &JobRow,
+    done_octets: &u64,
+    (succeeded, failed): (u64, u64),
+    written: u64,
+) -> RowsDone {
+    RowsDone {
+        job_id: job.job_id,
+        done_octets: *done_octets,
+        result_octets: job.result_octets + written,
+        succeeded,
+        failed,
+        now: unix_now(),
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    spool: Spool,
+    work: impl FnOnce(&Spool) -> std::io::Result<T> + Send + 'static,
+) -> std::io::Result<T> {
+    let done = tokio::task::spawn_blocking(move || work(&spool)).await;
+    done.unwrap_or_else(|_| Err(std::io::Error::other("reading or writing panicked")))
+}
+
+/// Carries rows out, several at the same time; results are in the order of the rows.
+async fn carry_out(
+    service: &Service,
+    job: &JobRow,
+    rows: Vec<RawRow>,
+) -> Result<Vec<JobResult>, JobsError> {
+    let role = service.store().enabled_role(&job.account).await?;
+    let account = account_name(&job.account).map_err(StoreError::from)?;
+    let caller = role.map(|role| Caller {
+        account,
+        role,
+        scopes: Scopes::ALL,
+    });
+    let action: Result<JobAction, _> = serde_json::from_str(&job.action);
+    let action = action.map_err(|_| StoreError::Corrupt("a job's action".to_owned()))?;
+    let (caller, action) = (Arc::new(caller), Arc::new(action));
+    let mut results = Vec::with_capacity(rows.len());
+    let mut at_work = VecDeque::new();
+    for (row, raw) in (job.rows_done() + 1..).zip(rows) {
+        if at_work.len() == ROWS_AT_WORK {
+            results.extend(finished(&mut at_work).await);
+        }
+        let (service, caller) = (service.clone(), Arc::clone(&caller));
+        let (action, job_id) = (Arc::clone(&action), job.job_id);
+        at_work.push_back(tokio::spawn(async move {
+            let caller = Option::as_ref(&caller);
+            carry_out_one(&service, job_id, caller, &action, row, raw).await
+        }));
+    }
+    while !at_work.is_empty() {
+        results.extend(finished(&mut at_work).await);
+    }
+    Ok(results)
+}
+
+/// The result of the oldest row at work. One that panicked has none, and the job stops there: its rows
+/// are carried out again.
+async fn finished(at_work: &mut VecDeque<JoinHandle<JobResult>>) -> Option<JobResult> {
+    at_work.pop_front()?.await.ok()
+}
+
+async fn carry_out_one(
+    service: &Service,
+    job_id: u64,
+    caller: Option<&Caller>,
+    action: &JobAction,
+    row: u64,
+    raw: RawRow,
+) -> JobResult {
+    let refused = |problem: Problem| {
+        result_of(
+            row,
+            None,
+            Response::failure(server_transaction_id(random_octets()), problem),
+        )
+    };
+    let Some(caller) = caller else {
+        let reason = "the account is disabled";
+        return refused(Problem::new(ResultCode::AuthorizationError, reason));
+    };
+    let Some(line) = raw.line else {
+        let reason = "the row is longer than a row may be";
+        return refused(Problem::new(ResultCode::SyntaxError, reason));
+    };
+    let command = match job_command(action, &line) {
+        Ok(command) => command,
+        Err(refusal) => return refused(refusal.problem),
+    };
+    let device_id = command.device_id();
+    let transaction_id = format!("job-{job_id}-{row}");
+    let transaction_id = ClientTransactionId::parse(&transaction_id).ok();
+    let request = Request::new(command, transaction_id, Door::Bulk);
+    result_of(row, device_id, service.execute(caller, request).await)
+}
+
+fn result_of(row: u64, device_id: Option<iot_identity::DeviceId>, response: Response) -> JobResult {
+    let mut result = JobResult {
+        row,
+        device_id,
+        code: response.code,
+        server_transaction_id: response.server_transaction_id,
+        reason: None,
+        slot: None,
+        certificate_pem: None,
+    };
+    match response.outcome {
+        Ok(Reply::Issued(issued)) => {
+            result.slot = Some(issued.certificate.slot);
+            result.certificate_pem = Some(certificate_pem(&issued.certificate.certificate));
+        }
+        Ok(_) => {}
+        Err(problem) => result.reason = Some(problem.reason),
+    }
+    result
+}

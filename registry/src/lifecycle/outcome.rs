@@ -1,0 +1,67 @@
+//! What a decision wants written.
+
+use iot_epp_api::message::Event;
+use iot_identity::Slot;
+
+use super::device::{Credential, Device, Facts};
+use super::transfer::Transfer;
+
+/// The state after a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The device afterwards.
+    pub device: Device,
+    /// All its credentials afterwards.
+    pub credentials: Vec<Credential>,
+    /// A transfer that began or ended with it.
+    pub transfer: Option<Transfer>,
+    /// Whom to tell.
+    pub notices: Vec<Notice>,
+    /// Every credential is published anew, not only those whose publication changed: the answer says
+    /// by when a repeated command is believed.
+    pub publishes_all: bool,
+}
+
+/// Somebody is told something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Name of the account.
+    pub to: String,
+    /// What happened.
+    pub event: Event,
+    /// The credential that it is about.
+    pub slot: Option<Slot>,
+}
+
+impl Outcome {
+    /// Nothing has changed yet but the version.
+    pub(super) fn of(device: &Device, facts: &Facts, now: u64) -> Self {
+        let mut device = device.clone();
+        device.updated_at = now;
+        device.version += 1;
+        Self {
+            device,
+            credentials: facts.credentials.clone(),
+            transfer: None,
+            notices: Vec::new(),
+            publishes_all: false,
+        }
+    }
+
+    /// Tells an account.
+    pub(super) fn tell(&mut self, to: &str, event: Event, slot: Option<Slot>) {
+        let to = to.to_owned();
+        self.notices.push(Notice { to, event, slot });
+    }
+
+    /// Tells every provider that a live credential is bound to, once.
+    pub(super) fn tell_providers(&mut self, event: Event, now: u64) {
+        let live = self.credentials.iter().filter(|one| one.is_live(now));
+        let mut providers: Vec<String> = live.filter_map(|one| one.asp.clone()).collect();
+        providers.sort_unstable();
+        providers.dedup();
+        for provider in providers {
+            self.tell(&provider, event, None);
+        }
+    }
+}

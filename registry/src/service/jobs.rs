@@ -1,0 +1,245 @@
+//! Bulk jobs: begun, given rows, asked about. [`crate::jobs`] carries them out.
+
+use std::io::{BufRead, BufReader};
+use std::time::Duration;
+
+use iot_epp_api::command::{JobAction, JobCommand};
+use iot_epp_api::job::{JobInfo, JobResult, JobState};
+use iot_epp_api::{Caller, Problem, Reply, ResultCode};
+
+use super::{Handled, Service, other_content_problem, store_problem};
+use crate::clock::unix_now;
+use crate::description::calendar;
+use crate::jobs::Spool;
+use crate::store::{CreateJob, EndJob, JobCreated, JobRow, Origin, RowsArrived};
+
+/// Octets of rows that a job may have.
+const ROW_OCTETS_MAX: u64 = 8 << 30;
+/// Octets of results that are read at once.
+const READ_OCTETS: usize = 256 * 1024;
+/// Jobs in a list.
+const JOBS_MAX: u32 = 1000;
+
+impl Service {
+    pub(super) async fn job(
+        &self,
+        caller: &Caller,
+        origin: Origin,
+        command: JobCommand,
+    ) -> Result<Handled, Problem> {
+        let reply = match command {
+            JobCommand::Create { action } => return self.create_job(caller, origin, action).await,
+            JobCommand::Append {
+                job_id,
+                offset,
+                rows,
+            } => {
+                self.append_rows(caller, origin, job_id, (offset, rows))
+                    .await?
+            }
+            JobCommand::Close { job_id } => self.end_job(origin, job_id, false).await?,
+            JobCommand::Cancel { job_id } => self.end_job(origin, job_id, true).await?,
+            JobCommand::Info { job_id } => Reply::Job(info(&self.own_job(caller, job_id).await?)),
+            JobCommand::List => {
+                let jobs = self.store().jobs(caller.account.as_str(), JOBS_MAX).await;
+                let jobs = jobs.map_err(store_problem)?;
+                Reply::Jobs(jobs.iter().map(info).collect())
+            }
+            JobCommand::Results {
+                job_id,
+                after,
+                limit,
+            } => self.job_results(caller, job_id, after, limit).await?,
+        };
+        Ok(reply.into())
+    }
+
+    /// The files of jobs.
+    pub(crate) fn spool(&self) -> &Spool {
+        &self.inner.spool
+    }
+
+    /// Returns when a job has something new to do, or after this time.
+    pub(crate) async fn jobs_grew(&self, patience: Duration) {
+        let _ = tokio::time::timeout(patience, self.inner.jobs_grew.notified()).await;
+    }
+
+    async fn own_job(&self, caller: &Caller, job_id: u64) -> Result<JobRow, Problem> {
+        let job = self.store().job(caller.account.as_str(), job_id).await;
+        job.map_err(store_problem)?
+            .ok_or_else(Problem::object_does_not_exist)
+    }
+
+    async fn create_job(
+        &self,
+        caller: &Caller,
+        origin: Origin,
+        action: JobAction,
+    ) -> Result<Handled, Problem> {
+        // Its rows are carried out without a token: what the token may not do, its job may not do.
+        let needed = action.scope();
+        if !caller.scopes.contains(needed) {
+            let reason = format!(
+                "this token may not be used for this; it needs the scope {}",
+                needed.as_str()
+            );
+            return Err(Problem::new(ResultCode::AuthorizationError, reason));
+        }
+        let step = CreateJob {
+            origin,
+            action: serde_json::to_string(&action).map_err(|_| unwritten())?,
+            now: unix_now(),
+        };
+        match self.store().commit(step).await.map_err(store_problem)? {
+            JobCreated::Job(job, replayed) => Ok(Handled {
+                reply: Reply::Job(info(&job)),
+                replayed,
+            }),
+            JobCreated::OtherContent => Err(other_content_problem()),
+            JobCreated::TooMany => Err(Problem::new(
+                ResultCode::DataManagementPolicy,
+                "this account has too many unfinished jobs; close or cancel one first",
+            )),
+        }
+    }
+
+    /// Rows that are here already are taken as told again; a gap is refused.
+    async fn append_rows(
+        &self,
+        caller: &Caller,
+        origin: Origin,
+        job_id: u64,
+        (offset, rows): (u64, Vec<u8>),
+    ) -> Result<Reply, Problem> {
+        let _one_at_a_time = self.inner.appending.lock().await;
+        let job = self.own_job(caller, job_id).await?;
+        let end = offset.saturating_add(rows.len() as u64);
+        if end <= job.row_octets {
+            return Ok(Reply::Job(info(&job)));
+        }
+        if job.state != JobState::Open {
+            let reason = "the job is closed; begin another one for further rows";
+            return Err(Problem::new(ResultCode::StatusProhibits, reason));
+        }
+        if offset != job.row_octets || end > ROW_OCTETS_MAX {
+            let reason = format!(
+                "the next part begins at offset {}, and a job has at most {ROW_OCTETS_MAX} octets",
+                job.row_octets
+            );
+            return Err(Problem::new(ResultCode::ParameterRange, reason));
+        }
+        let spool = self.spool().clone();
+        let written =
+            tokio::task::spawn_blocking(move || spool.write_rows(job_id, offset, &rows)).await;
+        if !matches!(written, Ok(Ok(()))) {
+            tracing::error!(
+                alarm = true,
+                job_id,
+                ?written,
+                "rows of a job could not be written"
+            );
+            return Err(unwritten());
+        }
+        let step = RowsArrived {
+            origin,
+            job_id,
+            before: offset,
+            after: end,
+            now: unix_now(),
+        };
+        if !self.store().commit(step).await.map_err(store_problem)? {
+            return Err(unwritten());
+        }
+        self.inner.jobs_grew.notify_one();
+        Ok(Reply::Job(info(&self.own_job(caller, job_id).await?)))
+    }
+
+    async fn end_job(
+        &self,
+        origin: Origin,
+        job_id: u64,
+        is_cancelled: bool,
+    ) -> Result<Reply, Problem> {
+        let step = EndJob {
+            origin,
+            job_id,
+            is_cancelled,
+            now: unix_now(),
+        };
+        let job = self.store().commit(step).await.map_err(store_problem)?;
+        let job = job.ok_or_else(Problem::object_does_not_exist)?;
+        self.inner.jobs_grew.notify_one();
+        Ok(Reply::Job(info(&job)))
+    }
+
+    async fn job_results(
+        &self,
+        caller: &Caller,
+        job_id: u64,
+        after: u64,
+        limit: u32,
+    ) -> Result<Reply, Problem> {
+        let job = self.own_job(caller, job_id).await?;
+        let mark = self.store().job_mark(job_id, after).await;
+        let (rows, begin) = mark.map_err(store_problem)?;
+        let (spool, range) = (self.spool().clone(), (begin, job.result_octets));
+        let skipped = usize::try_from(after - rows.min(after)).unwrap_or(usize::MAX);
+        let read =
+            tokio::task::spawn_blocking(move || results_of(&spool, job_id, range, skipped, limit));
+        let results = match read.await {
+            Ok(Ok(results)) => results,
+            failure => {
+                tracing::error!(
+                    alarm = true,
+                    job_id,
+                    ?failure,
+                    "results of a job cannot be read"
+                );
+                return Err(unwritten());
+            }
+        };
+        let last = results.last().map_or(after, |result| result.row);
+        let is_ended = matches!(job.state, JobState::Finished | JobState::Cancelled);
+        let next_after = (last < job.rows_done() || !is_ended).then_some(last);
+        Ok(Reply::JobResults {
+            results,
+            next_after,
+        })
+    }
+}
+
+fn unwritten() -> Problem {
+    let reason = "the registry could not write this down; nothing of it counts, try again";
+    Problem::new(ResultCode::CommandFailed, reason).retry_after(1)
+}
+
+/// Results between two places of their file, but for some at the beginning: a line each, in the order of
+/// the rows.
+fn results_of(
+    spool: &Spool,
+    job_id: u64,
+    range: (u64, u64),
+    skipped: usize,
+    limit: u32,
+) -> std::io::Result<Vec<JobResult>> {
+    let reader = BufReader::with_capacity(READ_OCTETS, spool.results(job_id, range)?);
+    let lines = reader.lines().skip(skipped);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let read = |line: std::io::Result<String>| Ok(serde_json::from_str(&line?)?);
+    lines.take(limit).map(read).collect()
+}
+
+fn info(job: &JobRow) -> JobInfo {
+    let action: Result<JobAction, _> = serde_json::from_str(&job.action);
+    JobInfo {
+        job_id: job.job_id,
+        action: action.map_or_else(|_| job.action.clone(), |action| action.as_str().to_owned()),
+        state: job.state,
+        octets_received: job.row_octets,
+        rows_done: job.rows_done(),
+        rows_succeeded: job.rows_succeeded,
+        rows_failed: job.rows_failed,
+        created_at: calendar(job.created_at),
+        ended_at: job.ended_at.map(calendar),
+    }
+}

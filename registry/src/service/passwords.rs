@@ -1,0 +1,113 @@
+//! Passwords of EPP logins: kept as PBKDF2-HMAC-SHA-256, made and verified on the pool for blocking work.
+
+use std::num::NonZeroU32;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use iot_epp_api::secret::Secret;
+use iot_epp_api::{AccountName, Problem};
+use ring::pbkdf2;
+
+use super::{Service, store_problem};
+use crate::clock::unix_now;
+use crate::store::{Origin, PasswordRecord, SetPassword};
+
+/// Iterations of new passwords.
+const ITERATIONS: u32 = 210_000;
+/// Random octets of a password that the registry makes.
+const MADE_OCTETS: usize = 18;
+
+/// What came of a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Login {
+    /// The password is right, and the new one is set.
+    Right,
+    /// Wrong password, no password, or no such account.
+    Wrong,
+}
+
+/// A new password, of random characters.
+pub(super) fn new_password() -> Secret {
+    Secret::new(URL_SAFE_NO_PAD.encode(super::random_octets::<MADE_OCTETS>()))
+}
+
+/// What is kept of a password that is set now.
+pub(super) async fn record_of(password: Secret) -> PasswordRecord {
+    let salt = super::random_octets();
+    let set_at = unix_now();
+    let derived = tokio::task::spawn_blocking(move || {
+        let mut hash = [0; 32];
+        let iterations = NonZeroU32::new(ITERATIONS).expect("not zero");
+        let secret = password.expose().as_bytes();
+        pbkdf2::derive(
+            pbkdf2::PBKDF2_HMAC_SHA256,
+            iterations,
+            &salt,
+            secret,
+            &mut hash,
+        );
+        hash
+    });
+    PasswordRecord {
+        hash: derived.await.expect("deriving a key does not panic"),
+        salt,
+        iterations: ITERATIONS,
+        set_at,
+    }
+}
+
+/// Whether a password is the one that is kept. Without one the same work is done.
+async fn is_right(kept: Option<PasswordRecord>, password: Secret) -> bool {
+    let verified = tokio::task::spawn_blocking(move || {
+        let record = kept.unwrap_or(PasswordRecord {
+            hash: [0; 32],
+            salt: [0; 16],
+            iterations: ITERATIONS,
+            set_at: 0,
+        });
+        let Some(iterations) = NonZeroU32::new(record.iterations) else {
+            return false;
+        };
+        let secret = password.expose().as_bytes();
+        let algorithm = pbkdf2::PBKDF2_HMAC_SHA256;
+        let equal = pbkdf2::verify(algorithm, iterations, &record.salt, secret, &record.hash);
+        equal.is_ok() && kept.is_some()
+    });
+    verified.await.unwrap_or(false)
+}
+
+impl Service {
+    /// Looks into a login, and sets the new password where one is given and the present one is right.
+    ///
+    /// # Errors
+    /// The database cannot say.
+    pub(super) async fn log_in(
+        &self,
+        account: &AccountName,
+        password: Secret,
+        new_password: Option<Secret>,
+        server_transaction_id: String,
+    ) -> Result<Login, Problem> {
+        let kept = self.store().password(account.as_str()).await;
+        let kept = kept.map_err(store_problem)?;
+        if !is_right(kept, password).await {
+            return Ok(Login::Wrong);
+        }
+        if let Some(new_password) = new_password {
+            let step = SetPassword {
+                origin: Origin {
+                    account: account.to_string(),
+                    door: iot_epp_api::Door::Epp.as_str(),
+                    verb: "session.login",
+                    client_transaction_id: None,
+                    server_transaction_id,
+                    digest: [0; 32],
+                },
+                name: account.to_string(),
+                password: record_of(new_password).await,
+            };
+            self.store().commit(step).await.map_err(store_problem)?;
+        }
+        Ok(Login::Right)
+    }
+}

@@ -1,0 +1,152 @@
+//! Transfers: asked for, answered, asked about.
+
+use iot_epp_api::command::TransferCommand;
+use iot_epp_api::secret::Secret;
+use iot_epp_api::transfer::TransferInfo;
+use iot_epp_api::{Caller, Problem, Reply, ResultCode, Role};
+use iot_identity::DeviceId;
+
+use super::publication::{Published, Wanted};
+use super::{
+    Handled, Service, actor, inconsistent, other_content_problem, refusal_problem, store_problem,
+};
+use crate::clock::unix_now;
+use crate::description;
+use crate::lifecycle::{self, End, Facts, Refusal, Transfer};
+use crate::store::{DecideTransfer, Origin, Rows, TransferWish, Transferred, WrongAuthInfo};
+
+impl Service {
+    pub(super) async fn transfer(
+        &self,
+        caller: &Caller,
+        origin: Origin,
+        command: TransferCommand,
+    ) -> Result<Handled, Problem> {
+        let device_id = command.device_id();
+        let wish = match command {
+            TransferCommand::Query { auth_info, .. } => {
+                let found = self.transfer_query(caller, device_id, auth_info.as_ref());
+                return Ok(Reply::TransferQueried(Box::new(found.await?)).into());
+            }
+            TransferCommand::Pull {
+                auth_info, arrival, ..
+            } => {
+                self.check_attempts(caller)?;
+                TransferWish::Pull { auth_info, arrival }
+            }
+            TransferCommand::Push { to, .. } => TransferWish::Push(to.to_string()),
+            TransferCommand::Approve { arrival, .. } => TransferWish::End(End::Approve(arrival)),
+            TransferCommand::Reject { .. } => TransferWish::End(End::Reject),
+            TransferCommand::Cancel { .. } => TransferWish::End(End::Cancel),
+            TransferCommand::Force { to, arrival, .. } => {
+                TransferWish::Force(to.to_string(), arrival)
+            }
+        };
+        let step = DecideTransfer {
+            origin,
+            role: caller.role,
+            zone: self.zone_name().clone(),
+            device_id,
+            wish,
+            now: unix_now(),
+        };
+        match self.store().commit(step).await.map_err(store_problem)? {
+            Transferred::Done { transfer, written } => {
+                self.publisher().journal_grew();
+                let reply = self.transferred(device_id, &transfer, written.rows).await?;
+                Ok(reply.into())
+            }
+            Transferred::Replay { transfer, rows } => Ok(Handled {
+                reply: self.transferred(device_id, &transfer, rows).await?,
+                replayed: true,
+            }),
+            Transferred::OtherContent => Err(other_content_problem()),
+            Transferred::Refused(refusal) => {
+                if refusal == Refusal::WrongAuthInfo {
+                    self.note_wrong_attempt(caller);
+                }
+                Err(refusal_problem(&refusal))
+            }
+        }
+    }
+
+    /// The sides of a transfer know that it is done as soon as it is durable; when the zone follows is
+    /// told where it is known by then.
+    async fn transferred(
+        &self,
+        device_id: DeviceId,
+        transfer: &Transfer,
+        rows: Rows,
+    ) -> Result<Reply, Problem> {
+        let times = match self.published(rows, Wanted::Either).await {
+            Ok(Published::Times(times)) => Some(times),
+            Ok(Published::Nothing | Published::Pending) | Err(_) => None,
+        };
+        let info = description::transfer(device_id, transfer).map_err(inconsistent)?;
+        Ok(Reply::Transfer {
+            transfer: Box::new(info),
+            times,
+        })
+    }
+
+    /// The newest transfer of a device, for its sides, operators, and who has the authorization
+    /// information.
+    async fn transfer_query(
+        &self,
+        caller: &Caller,
+        device_id: DeviceId,
+        auth_info: Option<&Secret>,
+    ) -> Result<TransferInfo, Problem> {
+        let now = unix_now();
+        let facts = self.store().facts(device_id).await.map_err(store_problem)?;
+        let newest = self.store().newest_transfer(device_id).await;
+        let newest = newest.map_err(store_problem)?;
+        let account = caller.account.as_str();
+        let is_side = |one: &Transfer| one.losing == account || one.gaining == account;
+        let takes_part = newest.as_ref().is_some_and(is_side);
+        let sees_device = facts.seen_by(actor(caller), now).is_some();
+        if !(takes_part || sees_device) {
+            match auth_info {
+                None => return Err(refusal_problem(&Refusal::NotFound(device_id))),
+                Some(presented) => {
+                    let checked = self.check_auth_info(caller, device_id, &facts, presented, now);
+                    checked.await?;
+                }
+            }
+        }
+        // Those of an earlier registration are for who took part in them.
+        let begun = facts.device.as_ref().map_or(0, |device| device.created_at);
+        let is_shown = |one: &Transfer| is_side(one) || one.requested_at >= begun;
+        let newest = newest.filter(is_shown).ok_or_else(|| {
+            Problem::new(
+                ResultCode::NotPendingTransfer,
+                "there has been no transfer of this device",
+            )
+        })?;
+        description::transfer(device_id, &newest).map_err(inconsistent)
+    }
+
+    /// Refuses wrong authorization information, as it refuses a device that is not there; wrong ones are
+    /// counted.
+    pub(super) async fn check_auth_info(
+        &self,
+        caller: &Caller,
+        device_id: DeviceId,
+        facts: &Facts,
+        presented: &Secret,
+        now: u64,
+    ) -> Result<(), Problem> {
+        if caller.role != Role::Mno {
+            return Err(refusal_problem(&Refusal::WrongAuthInfo));
+        }
+        self.check_attempts(caller)?;
+        let device = facts.device.as_ref().filter(|device| !device.is_gone(now));
+        if device.is_some_and(|device| lifecycle::opens(device, presented.expose(), now)) {
+            return Ok(());
+        }
+        self.note_wrong_attempt(caller);
+        let step = WrongAuthInfo { device_id };
+        self.store().commit(step).await.map_err(store_problem)?;
+        Err(refusal_problem(&Refusal::WrongAuthInfo))
+    }
+}

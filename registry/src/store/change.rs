@@ -1,0 +1,194 @@
+//! Changes of a registered device: hold, update, renew, delete, restore.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use iot_epp_api::Role;
+use iot_epp_api::command::DeviceChange;
+use iot_identity::{DeviceId, ZoneName};
+use sqlx::{Row, SqliteConnection};
+use time::Date;
+
+use super::outcome::{Rows, Written, write_outcome};
+use super::replay::{Remembered, Replay, remember, replay_of};
+use super::rows;
+use super::{Origin, Step, StoreError, accounts};
+use crate::lifecycle::{self, Actor, Facts, Outcome, Refusal};
+
+/// What shall happen to a device.
+#[derive(Debug)]
+pub enum Wish {
+    /// Set or lift the actor's hold.
+    Hold(bool),
+    /// These changes.
+    Update(Vec<DeviceChange>),
+    /// A longer registration.
+    Renew {
+        /// The day on which the client believes that it ends.
+        current_expiry: Date,
+        /// By how much.
+        months: u32,
+    },
+    /// Begin the restore window.
+    Delete,
+    /// End it, with the device held.
+    Restore {
+        /// Months of registration where the old one has ended.
+        months: u32,
+    },
+}
+
+/// Decides on a change and writes its outcome.
+#[derive(Debug)]
+pub struct ChangeDevice {
+    /// Who asks.
+    pub origin: Origin,
+    /// Role of the account.
+    pub role: Role,
+    /// The registry's zone.
+    pub zone: ZoneName,
+    /// The device.
+    pub device_id: DeviceId,
+    /// What shall happen.
+    pub wish: Wish,
+    /// Only when the device is still of this version.
+    pub if_version: Option<u64>,
+    /// The time of the decision.
+    pub now: u64,
+}
+
+/// What came of [`ChangeDevice`].
+#[derive(Debug)]
+pub enum Changed {
+    /// Done.
+    Done(Box<Written>),
+    /// The same request was carried out before.
+    Replay {
+        /// Its journal rows.
+        rows: Rows,
+    },
+    /// The client transaction id was used for another request.
+    OtherContent,
+    /// Refused.
+    Refused(Refusal),
+}
+
+impl Wish {
+    /// What the journal calls it.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Hold(true) => "deactivate",
+            Self::Hold(false) => "activate",
+            Self::Update(_) | Self::Renew { .. } => "update",
+            Self::Delete => "delete",
+            Self::Restore { .. } => "restore",
+        }
+    }
+}
+
+#[async_trait]
+impl Step for ChangeDevice {
+    type Output = Changed;
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<Changed, StoreError> {
+        accounts::require_enabled(connection, &self.origin.account).await?;
+        let facts = rows::facts(connection, self.device_id).await?;
+        // Present ownership first: a replay tells nobody about a device that is not his.
+        if facts.seen_by(self.actor(), self.now).is_none() {
+            return Ok(Changed::Refused(Refusal::NotFound(self.device_id)));
+        }
+        if matches!(self.wish, Wish::Delete) {
+            match replay_of(connection, &self.origin, self.now).await? {
+                Some(Replay::Same(Remembered { rows, .. })) => {
+                    return Ok(Changed::Replay { rows });
+                }
+                // In progress is a registration, which this is not.
+                Some(Replay::OtherContent | Replay::InProgress) => {
+                    return Ok(Changed::OtherContent);
+                }
+                None => {}
+            }
+        }
+        if let Some(refusal) = self.version_refusal(&facts) {
+            return Ok(Changed::Refused(refusal));
+        }
+        let outcome = match self.decide(connection, &facts).await? {
+            Ok(outcome) => outcome,
+            Err(refusal) => return Ok(Changed::Refused(refusal)),
+        };
+        let (origin, zone, now) = (&self.origin, &self.zone, self.now);
+        let kind = self.wish.kind();
+        let written = write_outcome(connection, origin, zone, kind, facts, outcome, now).await?;
+        if matches!(self.wish, Wish::Delete) {
+            let remembered = Remembered {
+                rows: written.rows,
+                object_id: None,
+            };
+            remember(connection, origin, Some(self.device_id), remembered, now).await?;
+        }
+        Ok(Changed::Done(Box::new(written)))
+    }
+}
+
+impl ChangeDevice {
+    fn actor(&self) -> Actor<'_> {
+        Actor {
+            account: &self.origin.account,
+            role: self.role,
+        }
+    }
+
+    fn version_refusal(&self, facts: &Facts) -> Option<Refusal> {
+        let wanted = self.if_version?;
+        let device = facts.device.as_ref()?;
+        (device.version != wanted).then_some(Refusal::OtherVersion(wanted))
+    }
+
+    async fn decide(
+        &self,
+        connection: &mut SqliteConnection,
+        facts: &Facts,
+    ) -> Result<Result<Outcome, Refusal>, StoreError> {
+        let (device_id, actor, now) = (self.device_id, self.actor(), self.now);
+        Ok(match &self.wish {
+            Wish::Hold(is_held) => lifecycle::decide_hold(device_id, facts, actor, *is_held, now),
+            Wish::Update(changes) => {
+                let providers = providers_named(connection, changes).await?;
+                lifecycle::decide_update(device_id, facts, actor, changes, &providers, now)
+            }
+            Wish::Renew {
+                current_expiry,
+                months,
+            } => lifecycle::decide_renewal(device_id, facts, actor, *current_expiry, *months, now),
+            Wish::Delete => lifecycle::decide_deletion(device_id, facts, actor, now),
+            Wish::Restore { months } => {
+                lifecycle::decide_restoration(device_id, facts, actor, *months, now)
+            }
+        })
+    }
+}
+
+/// Those of the named providers that there are.
+async fn providers_named(
+    connection: &mut SqliteConnection,
+    changes: &[DeviceChange],
+) -> Result<BTreeSet<String>, StoreError> {
+    let named = changes.iter().filter_map(|change| match change {
+        DeviceChange::Bind { asp, .. } => Some(asp.as_str()),
+        _ => None,
+    });
+    let named: BTreeSet<&str> = named.collect();
+    let mut found = BTreeSet::new();
+    for name in named {
+        let row = sqlx::query(
+            "SELECT name FROM account WHERE name = ? AND role = 'asp' AND disabled_at IS NULL",
+        )
+        .bind(name)
+        .fetch_optional(&mut *connection)
+        .await?;
+        if let Some(row) = row {
+            found.insert(row.try_get("name")?);
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,303 @@
+//! The second transaction of an issue: the certificate is there, and its intent becomes device,
+//! credential and journal row.
+
+use async_trait::async_trait;
+use iot_epp_api::message::Event;
+use iot_identity::{DeviceId, Slot, ZoneName};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+
+use super::audit::write_audit;
+use super::journal::insert_journal;
+use super::messages::{Occasion, send_notices};
+use super::registration::Purpose;
+use super::replay::{Remembered, remember};
+use super::rows::{self, corrupt, sql_time};
+use super::{Origin, Step, StoreError};
+use crate::ca::{Issued, SERIAL_OCTETS};
+use crate::lifecycle::{AuthInfoRecord, Credential, Device, Facts, Notice, Refusal, Statuses};
+
+/// Makes a device, or a slot of one, of an intent and its certificate.
+#[derive(Clone, Debug)]
+pub struct Complete {
+    /// Who asked.
+    pub origin: Origin,
+    /// The registry's zone.
+    pub zone: ZoneName,
+    /// The id that was reserved.
+    pub device_id: DeviceId,
+    /// What for.
+    pub purpose: Purpose,
+    /// The slot that was reserved.
+    pub slot: Slot,
+    /// The serial that was reserved.
+    pub serial: [u8; SERIAL_OCTETS],
+    /// The certificate, or `None` to give the reservation up.
+    pub issued: Option<Issued>,
+    /// The time of the registration.
+    pub now: u64,
+}
+
+/// What came of [`Complete`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Completed {
+    /// The certificate counts.
+    Done {
+        /// Sequence number of the new credential's journal row.
+        seq: u64,
+        /// Newest journal row of this step: wait for this one.
+        last_seq: u64,
+        /// The device afterwards.
+        facts: Box<Facts>,
+    },
+    /// The reservation was given up; the serial is never used.
+    Void,
+    /// The device is no longer what the reservation was made for: given up as well.
+    Refused(Refusal),
+}
+
+#[async_trait]
+impl Step for Complete {
+    type Output = Completed;
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<Completed, StoreError> {
+        let intent = sqlx::query("DELETE FROM intent WHERE serial = ? RETURNING *")
+            .bind(self.serial.as_slice())
+            .fetch_optional(&mut *connection)
+            .await?
+            .ok_or_else(|| corrupt("a reservation has vanished"))?;
+        if rows::device_id(&intent)? != self.device_id || rows::slot(&intent)? != self.slot {
+            return Err(corrupt("a reservation has changed"));
+        }
+        let Some(issued) = &self.issued else {
+            self.void(connection).await?;
+            return Ok(Completed::Void);
+        };
+        let asp: Option<String> = intent.try_get("asp")?;
+        let after = self.device_after(connection, asp.as_deref()).await?;
+        let (before, device, earlier) = match after {
+            Ok(found) => found,
+            Err(refusal) => {
+                self.void(connection).await?;
+                return Ok(Completed::Refused(refusal));
+            }
+        };
+        let credential = self.credential(&intent, issued)?;
+        self.write_credential(connection, &credential, issued, intent.try_get("key_hash")?)
+            .await?;
+        self.finish(connection, before, device, credential, earlier)
+            .await
+    }
+}
+
+impl Complete {
+    async fn void(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        let (serial, device_id) = (&self.serial, self.device_id);
+        void_serial(connection, serial, device_id, self.slot, self.now).await
+    }
+
+    /// The device before and after, written, and the credentials that it has already.
+    async fn device_after(
+        &self,
+        connection: &mut SqliteConnection,
+        asp: Option<&str>,
+    ) -> Result<Result<(Option<Device>, Device, Vec<Credential>), Refusal>, StoreError> {
+        match &self.purpose {
+            Purpose::Registration {
+                expires_at,
+                auth_info,
+            } => {
+                // The first slot: nothing was ever registered under this id.
+                let earlier = match self.slot {
+                    Slot::FIRST => Vec::new(),
+                    _ => rows::facts(connection, self.device_id).await?.credentials,
+                };
+                let device = self
+                    .insert_device(connection, *expires_at, *auth_info)
+                    .await?;
+                Ok(Ok((None, device, earlier)))
+            }
+            Purpose::NewSlot => {
+                let facts = rows::facts(connection, self.device_id).await?;
+                let before = facts.device.filter(|device| !device.is_gone(self.now));
+                let Some(before) = before else {
+                    return Ok(Err(Refusal::NotFound(self.device_id)));
+                };
+                // It may have gone to another sponsor, or have been unbound, while this was signed.
+                let asking = Some(self.origin.account.as_str());
+                let is_bound = |one: &Credential| one.asp.as_deref() == asking;
+                let is_provider = asp == asking && facts.credentials.iter().any(is_bound);
+                if before.account != self.origin.account && !is_provider {
+                    return Ok(Err(Refusal::NotFound(self.device_id)));
+                }
+                if before.is_pending_delete() {
+                    return Ok(Err(Refusal::Deleted(self.device_id)));
+                }
+                let mut device = before.clone();
+                device.updated_at = self.now;
+                device.version += 1;
+                sqlx::query("UPDATE device SET updated_at = ?, version = ? WHERE device_id = ?")
+                    .bind(sql_time(device.updated_at))
+                    .bind(sql_time(device.version))
+                    .bind(device.device_id.as_str())
+                    .execute(connection)
+                    .await?;
+                Ok(Ok((Some(before), device, facts.credentials)))
+            }
+        }
+    }
+
+    async fn insert_device(
+        &self,
+        connection: &mut SqliteConnection,
+        expires_at: u64,
+        auth_info: Option<AuthInfoRecord>,
+    ) -> Result<Device, StoreError> {
+        let statuses = Statuses::at_registration();
+        let number: i64 = sqlx::query_scalar(
+            "INSERT INTO device (device_id, account, statuses, created_at, updated_at, expires_at,
+                                 auth_info_hash, auth_info_until)
+             VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7) RETURNING repository_id",
+        )
+        .bind(self.device_id.as_str())
+        .bind(&self.origin.account)
+        .bind(i64::from(statuses.bits()))
+        .bind(sql_time(self.now))
+        .bind(sql_time(expires_at))
+        .bind(auth_info.map(|record| record.hash.to_vec()))
+        .bind(auth_info.map(|record| sql_time(record.valid_until)))
+        .fetch_one(connection)
+        .await?;
+        Ok(Device {
+            device_id: self.device_id,
+            repository_id: u64::try_from(number).map_err(corrupt)?,
+            account: self.origin.account.clone(),
+            statuses,
+            delete_requested_at: None,
+            created_at: self.now,
+            updated_at: self.now,
+            expires_at,
+            transferred_at: None,
+            auth_info,
+            version: 1,
+        })
+    }
+
+    fn credential(&self, intent: &SqliteRow, issued: &Issued) -> Result<Credential, StoreError> {
+        Ok(Credential {
+            slot: self.slot,
+            withdrawn: None,
+            fingerprint: issued.fingerprint,
+            serial: Some(self.serial.to_vec()),
+            not_before: issued.not_before,
+            not_after: issued.not_after,
+            released_until: None,
+            asp: intent.try_get("asp")?,
+            replace_by: None,
+        })
+    }
+
+    async fn write_credential(
+        &self,
+        connection: &mut SqliteConnection,
+        credential: &Credential,
+        issued: &Issued,
+        key_hash: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO credential (device_id, slot, key_hash, serial, fingerprint, not_before,
+                                     not_after, certificate, asp)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(self.device_id.as_str())
+        .bind(i64::from(self.slot.get()))
+        .bind(key_hash)
+        .bind(self.serial.as_slice())
+        .bind(issued.fingerprint.as_octets().as_slice())
+        .bind(sql_time(issued.not_before))
+        .bind(sql_time(issued.not_after))
+        .bind(&issued.der)
+        .bind(&credential.asp)
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+
+    /// Journal, audit, messages and what is kept for retries. Credentials of an earlier registration
+    /// become "inactive" again.
+    async fn finish(
+        &self,
+        connection: &mut SqliteConnection,
+        before: Option<Device>,
+        device: Device,
+        credential: Credential,
+        earlier: Vec<Credential>,
+    ) -> Result<Completed, StoreError> {
+        let is_new = before.is_none();
+        let mut published = vec![credential.clone()];
+        if is_new {
+            published.extend_from_slice(&earlier);
+        }
+        let kind = if is_new { "create" } else { "newSlot" };
+        let rows = insert_journal(connection, &device, &published, kind, self.now).await?;
+        let (seq, last_seq) = rows.ok_or_else(|| corrupt("a certificate without journal row"))?;
+        let (id, now, origin) = (self.device_id, self.now, &self.origin);
+        write_audit(connection, origin, id, before.as_ref(), Some(&device), now).await?;
+        let remembered = Remembered {
+            rows,
+            object_id: None,
+        };
+        remember(connection, origin, Some(id), remembered, now).await?;
+        let issued_to = |to: &String| Notice {
+            to: to.clone(),
+            event: Event::SlotIssued,
+            slot: Some(self.slot),
+        };
+        let mut notices: Vec<Notice> = credential.asp.iter().map(issued_to).collect();
+        // A provider that asked by its sponsor's consent: the sponsor is told.
+        if device.account != origin.account {
+            notices.push(issued_to(&device.account));
+        }
+        let mut credentials = earlier;
+        credentials.push(credential);
+        let occasion = Occasion {
+            origin,
+            zone: &self.zone,
+            before: None,
+            after: (&device, &credentials),
+            transfer: None,
+            now,
+        };
+        send_notices(connection, &occasion, &notices).await?;
+        let facts = Facts {
+            device: Some(device),
+            credentials,
+            ..Facts::default()
+        };
+        Ok(Completed::Done {
+            seq,
+            last_seq,
+            facts: Box::new(facts),
+        })
+    }
+}
+
+/// Keeps a serial number from ever being used.
+pub(super) async fn void_serial(
+    connection: &mut SqliteConnection,
+    serial: &[u8],
+    device_id: DeviceId,
+    slot: Slot,
+    now: u64,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO voided_serial (serial, device_id, slot, voided_at) VALUES (?, ?, ?, ?)",
+    )
+    .bind(serial)
+    .bind(device_id.as_str())
+    .bind(i64::from(slot.get()))
+    .bind(sql_time(now))
+    .execute(connection)
+    .await?;
+    Ok(())
+}

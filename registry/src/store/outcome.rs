@@ -1,0 +1,155 @@
+//! Writes what a decision wants: device, credentials, transfer, journal, messages, audit.
+
+use iot_identity::ZoneName;
+use sqlx::SqliteConnection;
+
+use super::audit::write_audit;
+use super::journal::insert_journal;
+use super::messages::{Occasion, send_notices};
+use super::rows::{corrupt, sql_time};
+use super::transfers::write_transfer;
+use super::{Origin, StoreError};
+use crate::lifecycle::{self, Credential, Device, Facts, Outcome, Transfer};
+
+/// Journal rows of a step: first and last, or none.
+pub type Rows = Option<(u64, u64)>;
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Journal rows; the zone has to follow up to the last one.
+    pub rows: Rows,
+    /// The facts afterwards.
+    pub facts: Facts,
+    /// The transfer that began or ended.
+    pub transfer: Option<Transfer>,
+}
+
+/// Writes an outcome. `kind` is what the journal calls the command; `facts` are those that were decided
+/// on.
+pub(super) async fn write_outcome(
+    connection: &mut SqliteConnection,
+    origin: &Origin,
+    zone: &ZoneName,
+    kind: &'static str,
+    facts: Facts,
+    outcome: Outcome,
+    now: u64,
+) -> Result<Written, StoreError> {
+    let before = facts.device.as_ref();
+    update_device(connection, &outcome.device).await?;
+    for (old, new) in facts.credentials.iter().zip(&outcome.credentials) {
+        if old != new {
+            update_credential(connection, &outcome.device, new).await?;
+        }
+    }
+    let transfer = match outcome.transfer.clone() {
+        None => None,
+        Some(transfer) => {
+            Some(write_transfer(connection, outcome.device.device_id, transfer).await?)
+        }
+    };
+    let published = to_publish(&facts, &outcome, now);
+    let rows = insert_journal(connection, &outcome.device, &published, kind, now).await?;
+    write_audit(
+        connection,
+        origin,
+        outcome.device.device_id,
+        before,
+        Some(&outcome.device),
+        now,
+    )
+    .await?;
+    let occasion = Occasion {
+        origin,
+        zone,
+        before: facts
+            .device
+            .as_ref()
+            .map(|device| (device, facts.credentials.as_slice())),
+        after: (&outcome.device, &outcome.credentials),
+        transfer: transfer.as_ref(),
+        now,
+    };
+    send_notices(connection, &occasion, &outcome.notices).await?;
+    Ok(Written {
+        rows,
+        facts: Facts {
+            device: Some(outcome.device),
+            credentials: outcome.credentials,
+            // One that ended is pending no longer; one that was not touched still is.
+            transfer: match transfer.clone() {
+                Some(transfer) => Some(transfer).filter(Transfer::is_pending),
+                None => facts.transfer,
+            },
+            ..Facts::default()
+        },
+        transfer,
+    })
+}
+
+/// The credentials whose name in the zone has to be looked at again.
+fn to_publish(facts: &Facts, outcome: &Outcome, now: u64) -> Vec<Credential> {
+    let after = outcome.credentials.iter();
+    let changed = after.filter(|credential| {
+        let old = facts
+            .credentials
+            .iter()
+            .find(|old| old.slot == credential.slot);
+        let before = facts.device.as_ref().zip(old);
+        let before = before.map(|(device, old)| lifecycle::publication(device, old, now));
+        outcome.publishes_all
+            || before != Some(lifecycle::publication(&outcome.device, credential, now))
+    });
+    changed.cloned().collect()
+}
+
+async fn update_device(
+    connection: &mut SqliteConnection,
+    device: &Device,
+) -> Result<(), StoreError> {
+    let auth_info = device.auth_info.as_ref();
+    // Numbered throughout: the driver counts those without number by themselves.
+    let updated = sqlx::query(
+        "UPDATE device SET account = ?1, statuses = ?2, delete_requested_at = ?3, updated_at = ?4,
+                expiry_notices = CASE WHEN expires_at = ?5 THEN expiry_notices ELSE 0 END,
+                expires_at = ?5, transferred_at = ?6, version = ?7, auth_info_hash = ?8,
+                auth_info_until = ?9, auth_info_failures = ?10
+         WHERE device_id = ?11",
+    )
+    .bind(&device.account)
+    .bind(i64::from(device.statuses.bits()))
+    .bind(device.delete_requested_at.map(sql_time))
+    .bind(sql_time(device.updated_at))
+    .bind(sql_time(device.expires_at))
+    .bind(device.transferred_at.map(sql_time))
+    .bind(sql_time(device.version))
+    .bind(auth_info.map(|record| record.hash.to_vec()))
+    .bind(auth_info.map(|record| sql_time(record.valid_until)))
+    .bind(auth_info.map_or(0, |record| i64::from(record.failures)))
+    .bind(device.device_id.as_str())
+    .execute(connection)
+    .await?;
+    if updated.rows_affected() != 1 {
+        return Err(corrupt("a device that was decided on is not there"));
+    }
+    Ok(())
+}
+
+async fn update_credential(
+    connection: &mut SqliteConnection,
+    device: &Device,
+    credential: &Credential,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE credential SET withdrawn = ?, asp = ?, replace_by = ? WHERE device_id = ? AND slot = ?",
+    )
+    .bind(credential.withdrawn.map(|reason| reason.as_str()))
+    .bind(&credential.asp)
+    .bind(credential.replace_by.map(sql_time))
+    .bind(device.device_id.as_str())
+    .bind(i64::from(credential.slot.get()))
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! Commands that were answered with "pending": kept until their publication is told by a message.
+
+use async_trait::async_trait;
+use iot_epp_api::message::{Detail, Event, Message};
+use iot_identity::DeviceId;
+use sqlx::{Row, SqliteConnection};
+
+use super::messages::send;
+use super::rows::{self, optional_unix, sql_time};
+use super::{Origin, Step, StoreError};
+use crate::description::calendar;
+
+/// Commands that are told of in one step at most.
+const TOLD_MAX: i64 = 500;
+
+/// Notes that a command was answered with "pending".
+#[derive(Debug)]
+pub struct NotePending {
+    /// Who asked.
+    pub origin: Origin,
+    /// The device.
+    pub device_id: DeviceId,
+    /// First journal row of the command.
+    pub first_seq: u64,
+    /// Its last.
+    pub seq: u64,
+    /// Whether it takes something back.
+    pub is_withdrawal: bool,
+}
+
+#[async_trait]
+impl Step for NotePending {
+    type Output = ();
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO pending_answer (seq, first_seq, account, device_id, client_transaction_id,
+                                         server_transaction_id, is_withdrawal)
+             VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        )
+        .bind(sql_time(self.seq))
+        .bind(sql_time(self.first_seq))
+        .bind(&self.origin.account)
+        .bind(self.device_id.as_str())
+        .bind(&self.origin.client_transaction_id)
+        .bind(&self.origin.server_transaction_id)
+        .bind(self.is_withdrawal)
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}
+
+/// Tells of the pending commands that are published now, or refused by the gate; returns how many.
+#[derive(Debug)]
+pub struct TellCompleted {
+    /// Newest journal row that the zone includes.
+    pub applied: u64,
+    /// The present time.
+    pub now: u64,
+}
+
+#[async_trait]
+impl Step for TellCompleted {
+    type Output = usize;
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<usize, StoreError> {
+        let completed = sqlx::query(
+            "DELETE FROM pending_answer WHERE seq IN (
+                 SELECT seq FROM pending_answer WHERE seq <= ? ORDER BY seq LIMIT ?)
+             RETURNING *, (SELECT quarantined FROM journal
+                           WHERE journal.seq BETWEEN pending_answer.first_seq AND pending_answer.seq
+                                 AND quarantined IS NOT NULL LIMIT 1) AS quarantined",
+        )
+        .bind(sql_time(self.applied))
+        .bind(TOLD_MAX)
+        .fetch_all(&mut *connection)
+        .await?;
+        for row in &completed {
+            let device_id = rows::device_id(row)?;
+            let is_done = row.try_get::<Option<&str>, _>("quarantined")?.is_none();
+            let client: Option<&str> = row.try_get("client_transaction_id")?;
+            let outcome = if is_done {
+                "is published"
+            } else {
+                "failed; ask the registry's operators"
+            };
+            let message = Message {
+                message_id: 0,
+                queued_at: calendar(self.now),
+                event: Event::PendingAction,
+                text: format!("a pending command for device {device_id} {outcome}"),
+                device_id: Some(device_id),
+                detail: Detail::PendingAction {
+                    is_done,
+                    client_transaction_id: client.and_then(|id| id.parse().ok()),
+                    server_transaction_id: row.try_get("server_transaction_id")?,
+                    publication: None,
+                },
+            };
+            send(connection, row.try_get("account")?, message, self.now).await?;
+        }
+        Ok(completed.len())
+    }
+}
+
+impl super::Store {
+    /// Journal row of the oldest command that is pending, when one is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn oldest_pending(&self) -> Result<Option<u64>, StoreError> {
+        let row = sqlx::query("SELECT min(seq) AS oldest FROM pending_answer")
+            .fetch_one(self.readers())
+            .await?;
+        optional_unix(&row, "oldest")
+    }
+}

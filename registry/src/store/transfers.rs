@@ -1,0 +1,341 @@
+//! Transfers of devices: asked for, answered, overdue.
+
+use async_trait::async_trait;
+use iot_epp_api::Role;
+use iot_epp_api::transfer::Arrival;
+use iot_identity::{DeviceId, ZoneName};
+use sqlx::SqliteConnection;
+
+use super::messages::by_itself;
+use super::outcome::{Written, write_outcome};
+use super::replay::{Remembered, Replay, remember, replay_of};
+use super::rows::{self, corrupt, sql_time};
+use super::{Origin, Step, Store, StoreError, accounts};
+use crate::lifecycle::{self, Actor, End, Facts, Outcome, Pulled, Refusal, Transfer};
+
+/// Overdue transfers that one step ends at most.
+const OVERDUE_MAX: i64 = 100;
+
+/// What an account wants of a transfer.
+#[derive(Debug)]
+pub enum TransferWish {
+    /// The device, with its authorization information.
+    Pull {
+        /// What was presented.
+        auth_info: iot_epp_api::secret::Secret,
+        /// How it shall arrive.
+        arrival: Arrival,
+    },
+    /// Give the device to this account.
+    Push(String),
+    /// End a transfer that is pending.
+    End(End),
+    /// Move the device to this account at once.
+    Force(String, Arrival),
+}
+
+/// Decides on a transfer and writes what comes of it.
+#[derive(Debug)]
+pub struct DecideTransfer {
+    /// Who asks.
+    pub origin: Origin,
+    /// Role of the account.
+    pub role: Role,
+    /// The registry's zone.
+    pub zone: ZoneName,
+    /// The device.
+    pub device_id: DeviceId,
+    /// What is wanted.
+    pub wish: TransferWish,
+    /// The time of the decision.
+    pub now: u64,
+}
+
+/// What came of [`DecideTransfer`].
+#[derive(Debug)]
+pub enum Transferred {
+    /// Done.
+    Done {
+        /// The transfer.
+        transfer: Transfer,
+        /// What was written.
+        written: Box<Written>,
+    },
+    /// The same request was carried out before.
+    Replay {
+        /// The transfer, as it is now.
+        transfer: Transfer,
+        /// Journal rows of the first time.
+        rows: super::outcome::Rows,
+    },
+    /// The client transaction id was used for another request.
+    OtherContent,
+    /// Refused.
+    Refused(Refusal),
+}
+
+#[async_trait]
+impl Step for DecideTransfer {
+    type Output = Transferred;
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<Transferred, StoreError> {
+        accounts::require_enabled(connection, &self.origin.account).await?;
+        let facts = rows::facts(connection, self.device_id).await?;
+        match replay_of(connection, &self.origin, self.now).await? {
+            // Present ownership first: who takes no part in the transfer any more learns nothing of it.
+            Some(Replay::Same(Remembered { rows, object_id })) => {
+                return self.replay(connection, rows, object_id).await;
+            }
+            Some(Replay::OtherContent | Replay::InProgress) => {
+                return Ok(Transferred::OtherContent);
+            }
+            None => {}
+        }
+        let (outcome, interrupted) = match self.decide(connection, &facts).await? {
+            Ok(decided) => decided,
+            Err(refusal) => return Ok(Transferred::Refused(refusal)),
+        };
+        if let Some(interrupted) = interrupted {
+            write_transfer(connection, self.device_id, interrupted).await?;
+        }
+        let (origin, zone, now) = (&self.origin, &self.zone, self.now);
+        let written =
+            write_outcome(connection, origin, zone, "transfer", facts, outcome, now).await?;
+        let transfer = written.transfer.clone();
+        let transfer = transfer.ok_or_else(|| corrupt("a transfer without a transfer"))?;
+        let remembered = Remembered {
+            rows: written.rows,
+            object_id: transfer.transfer_id,
+        };
+        remember(connection, origin, Some(self.device_id), remembered, now).await?;
+        let written = Box::new(written);
+        Ok(Transferred::Done { transfer, written })
+    }
+}
+
+impl DecideTransfer {
+    /// The decision, and the transfer that a forced one interrupts.
+    async fn decide(
+        &self,
+        connection: &mut SqliteConnection,
+        facts: &Facts,
+    ) -> Result<Result<(Outcome, Option<Transfer>), Refusal>, StoreError> {
+        let actor = Actor {
+            account: &self.origin.account,
+            role: self.role,
+        };
+        let (device_id, now) = (self.device_id, self.now);
+        Ok(match &self.wish {
+            TransferWish::Pull { auth_info, arrival } => {
+                let presented = auth_info.expose();
+                match lifecycle::decide_pull(facts, actor, presented, *arrival, now) {
+                    Ok(Pulled::Begun(outcome)) => Ok((*outcome, None)),
+                    Ok(Pulled::Wrong(record)) => {
+                        count_failure(connection, device_id, record.failures).await?;
+                        Err(Refusal::WrongAuthInfo)
+                    }
+                    Err(refusal) => Err(refusal),
+                }
+            }
+            TransferWish::Push(to) => {
+                let is_mno = accounts::is_enabled(connection, to, Role::Mno).await?;
+                let pushed = lifecycle::decide_push(device_id, facts, actor, to, is_mno, now);
+                pushed.map(|outcome| (outcome, None))
+            }
+            TransferWish::End(end) => {
+                let ended = lifecycle::decide_end(device_id, facts, actor, *end, now);
+                let gaining = facts.transfer.as_ref().map(|one| one.gaining.as_str());
+                match (&ended, end, gaining) {
+                    (Ok(_), End::Approve(_), Some(gaining))
+                        if !accounts::is_enabled(connection, gaining, Role::Mno).await? =>
+                    {
+                        Err(Refusal::NotTransferable(
+                            "the account that asked for the device is disabled",
+                        ))
+                    }
+                    _ => ended.map(|outcome| (outcome, None)),
+                }
+            }
+            TransferWish::Force(to, arrival) => {
+                let is_mno = accounts::is_enabled(connection, to, Role::Mno).await?;
+                lifecycle::decide_force(device_id, facts, actor, (to, is_mno), *arrival, now)
+            }
+        })
+    }
+
+    async fn replay(
+        &self,
+        connection: &mut SqliteConnection,
+        rows: super::outcome::Rows,
+        object_id: Option<u64>,
+    ) -> Result<Transferred, StoreError> {
+        let row = sqlx::query("SELECT * FROM transfer WHERE transfer_id = ?")
+            .bind(object_id.map(sql_time))
+            .fetch_optional(connection)
+            .await?;
+        let transfer = row.as_ref().map(rows::transfer).transpose()?;
+        let takes_part = |one: &Transfer| {
+            let account = &self.origin.account;
+            self.role == Role::Operator || one.losing == *account || one.gaining == *account
+        };
+        Ok(match transfer.filter(takes_part) {
+            Some(transfer) => Transferred::Replay { transfer, rows },
+            None => Transferred::Refused(Refusal::NotFound(self.device_id)),
+        })
+    }
+}
+
+/// Counts a wrong authorization information. The step that refuses commits it.
+async fn count_failure(
+    connection: &mut SqliteConnection,
+    device_id: DeviceId,
+    failures: u32,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE device SET auth_info_failures = ? WHERE device_id = ?")
+        .bind(i64::from(failures))
+        .bind(device_id.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Writes a transfer: a new one gets its number, another one its end.
+pub(super) async fn write_transfer(
+    connection: &mut SqliteConnection,
+    device_id: DeviceId,
+    mut transfer: Transfer,
+) -> Result<Transfer, StoreError> {
+    if let Some(transfer_id) = transfer.transfer_id {
+        sqlx::query(
+            "UPDATE transfer SET status = ?, acting = ?, acting_at = ?, arrival = ?, replace_by = ?
+             WHERE transfer_id = ?",
+        )
+        .bind(transfer.status.as_str())
+        .bind(&transfer.acting)
+        .bind(sql_time(transfer.acting_at))
+        .bind(transfer.arrival.map(Arrival::as_str))
+        .bind(transfer.replace_by.map(sql_time))
+        .bind(sql_time(transfer_id))
+        .execute(connection)
+        .await?;
+        return Ok(transfer);
+    }
+    let number: i64 = sqlx::query_scalar(
+        "INSERT INTO transfer (device_id, direction, status, losing, gaining, requested_by,
+                               requested_at, acting, acting_at, arrival, replace_by)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING transfer_id",
+    )
+    .bind(device_id.as_str())
+    .bind(transfer.direction.as_str())
+    .bind(transfer.status.as_str())
+    .bind(&transfer.losing)
+    .bind(&transfer.gaining)
+    .bind(&transfer.requested_by)
+    .bind(sql_time(transfer.requested_at))
+    .bind(&transfer.acting)
+    .bind(sql_time(transfer.acting_at))
+    .bind(transfer.arrival.map(Arrival::as_str))
+    .bind(transfer.replace_by.map(sql_time))
+    .fetch_one(connection)
+    .await?;
+    transfer.transfer_id = Some(u64::try_from(number).map_err(corrupt)?);
+    Ok(transfer)
+}
+
+/// Ends transfers that nobody has answered in time; returns how many.
+#[derive(Debug)]
+pub struct EndOverdue {
+    /// The registry's zone.
+    pub zone: ZoneName,
+    /// For the name of the transaction.
+    pub random: [u8; 16],
+    /// The present time.
+    pub now: u64,
+}
+
+#[async_trait]
+impl Step for EndOverdue {
+    type Output = usize;
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<usize, StoreError> {
+        let overdue = sqlx::query(
+            "SELECT * FROM transfer WHERE status = 'pending' AND acting_at < ?
+             ORDER BY acting_at LIMIT ?",
+        )
+        .bind(sql_time(self.now))
+        .bind(OVERDUE_MAX)
+        .fetch_all(&mut *connection)
+        .await?;
+        for row in &overdue {
+            let (device_id, transfer) = (rows::device_id(row)?, rows::transfer(row)?);
+            self.end(connection, device_id, transfer).await?;
+        }
+        Ok(overdue.len())
+    }
+}
+
+impl EndOverdue {
+    async fn end(
+        &self,
+        connection: &mut SqliteConnection,
+        device_id: DeviceId,
+        transfer: Transfer,
+    ) -> Result<(), StoreError> {
+        let facts = rows::facts(connection, device_id).await?;
+        let gains = accounts::is_enabled(connection, &transfer.gaining, Role::Mno).await?;
+        let device = facts.device.as_ref();
+        let device = device.ok_or_else(|| corrupt("a pending transfer of no device"))?;
+        let outcome = if gains {
+            lifecycle::transfer_overdue(device, &facts, &transfer, self.now)
+        } else {
+            lifecycle::transfer_void(device, &facts, &transfer, self.now)
+        };
+        let origin = by_itself("transfer.overdue", self.random);
+        let (zone, now) = (&self.zone, self.now);
+        write_outcome(connection, &origin, zone, "transfer", facts, outcome, now).await?;
+        Ok(())
+    }
+}
+
+impl Store {
+    /// The newest transfer of a device.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn newest_transfer(
+        &self,
+        device_id: DeviceId,
+    ) -> Result<Option<Transfer>, StoreError> {
+        let row = sqlx::query(
+            "SELECT * FROM transfer WHERE device_id = ? ORDER BY transfer_id DESC LIMIT 1",
+        )
+        .bind(device_id.as_str())
+        .fetch_optional(self.readers())
+        .await?;
+        row.as_ref().map(rows::transfer).transpose()
+    }
+}
+
+/// Counts a wrong authorization information that was presented in order to see a device; does as much
+/// when there is no device.
+#[derive(Debug)]
+pub struct WrongAuthInfo {
+    /// The device.
+    pub device_id: DeviceId,
+}
+
+#[async_trait]
+impl Step for WrongAuthInfo {
+    type Output = ();
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE device SET auth_info_failures = auth_info_failures + 1
+             WHERE device_id = ? AND auth_info_hash IS NOT NULL",
+        )
+        .bind(self.device_id.as_str())
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,16 @@
+//! Both doors of a real registry: what its accounts can do there, and what they cannot.
+#![allow(clippy::unwrap_used)] // a failed step is a failed test
+
+mod audit;
+mod credentials;
+mod instant;
+mod jobs;
+mod lifecycle;
+mod matrix;
+mod providers;
+mod stage;
+mod stories;
+mod strangers;
+mod tombstones;
+mod transfers;
+mod windows;

@@ -1,0 +1,152 @@
+//! Application service providers: told of the slots that are bound to them, and asking for certificates
+//! where the sponsor lets them.
+
+use iot_epp_api::ResultCode;
+use iot_epp_api::command::{AccountCommand, Command, DeviceChange};
+use iot_epp_api::device::WithdrawReason;
+use iot_epp_api::message::{Detail, Event};
+use iot_epp_api::transfer::Arrival;
+use rcgen::KeyPair;
+
+use crate::stage::*;
+
+async fn told(party: &Party) -> Vec<Event> {
+    let messages = party.messages().await;
+    messages.iter().map(|one| one.event).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_gets_the_certificates_of_its_slots_and_a_message_of_every_change() {
+    let stage = Stage::open().await;
+    let mno = stage.mno("mno-a").await;
+    let gaining = stage.mno("mno-b").await;
+    let asp = stage.asp("asp-one").await;
+    let id = eid(1);
+    let issued = mno
+        .issued(create_with(id, new_csr(), Some("asp-one")))
+        .await;
+    let messages = asp.messages().await;
+    let [message] = &messages[..] else {
+        panic!("{messages:?}");
+    };
+    assert_eq!(
+        (message.event, message.device_id),
+        (Event::SlotIssued, Some(id))
+    );
+    let Detail::Slot {
+        certificate_pem, ..
+    } = &message.detail
+    else {
+        panic!("{message:?}");
+    };
+    let pem = certificate_pem.as_deref().unwrap();
+    let der =
+        <rustls::pki_types::CertificateDer as rustls::pki_types::pem::PemObject>::from_pem_slice(
+            pem.as_bytes(),
+        );
+    assert_eq!(der.unwrap().as_ref(), issued.certificate.certificate);
+
+    mno.issued(new_slot(id, new_csr(), None)).await;
+    assert!(told(&asp).await.is_empty(), "that one is not its");
+    mno.changed(bind(id, 2, "asp-one")).await;
+    let bound = asp.messages().await;
+    assert!(matches!(&bound[..], [one] if one.event == Event::SlotBound
+        && matches!(&one.detail, Detail::Slot { certificate_pem: Some(_), .. })));
+    mno.changed(hold(id)).await;
+    mno.changed(hold(id)).await;
+    assert_eq!(
+        told(&asp).await,
+        [Event::StatusChanged],
+        "once for one change"
+    );
+    mno.changed(unhold(id)).await;
+    stage.operator.changed(hold(id)).await;
+    stage.operator.changed(unhold(id)).await;
+    assert_eq!(told(&asp).await, [Event::StatusChanged; 3]);
+    mno.changed(withdraw(id, 1, WithdrawReason::Superseded))
+        .await;
+    assert_eq!(told(&asp).await, [Event::SlotWithdrawn]);
+    mno.changed(delete(id)).await;
+    mno.changed(restore(id)).await;
+    assert_eq!(told(&asp).await, [Event::Deleted, Event::Restored]);
+    mno.changed(set_auth_info(id)).await;
+    gaining.done(pull(id, AUTH_INFO, Arrival::AsIs)).await;
+    mno.done(approve(id, None)).await;
+    assert_eq!(told(&asp).await, [Event::Transfer]);
+    let unbind = DeviceChange::Unbind {
+        slot: slot(2),
+        asp: account("asp-one"),
+    };
+    gaining.changed(update(id, &[unbind])).await;
+    assert_eq!(told(&asp).await, [Event::SlotUnbound]);
+    gaining.changed(hold(id)).await;
+    gaining.changed(unhold(id)).await;
+    assert!(told(&asp).await.is_empty(), "it has no part in it any more");
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_asks_for_certificates_only_by_the_sponsors_standing_consent() {
+    let stage = Stage::open().await;
+    let mno = stage.mno("mno-a").await;
+    let (asp, other) = (stage.asp("asp-one").await, stage.asp("asp-two").await);
+    let id = eid(1);
+    let consent = |granted| {
+        Command::Account(AccountCommand::Consent {
+            asp: account("asp-one"),
+            granted,
+        })
+    };
+    mno.issued(create_with(id, new_csr(), Some("asp-one")))
+        .await;
+    let csr = new_csr();
+    let asked = new_slot(id, csr.clone(), None);
+    assert_eq!(
+        asp.code(asked.clone()).await,
+        ResultCode::AuthorizationError
+    );
+    mno.done(consent(true)).await;
+    let foreign = other.code(asked.clone()).await;
+    assert_eq!(
+        foreign,
+        ResultCode::ObjectDoesNotExist,
+        "it is nothing to that one"
+    );
+    let for_other = asp.code(new_slot(id, csr, Some("asp-two"))).await;
+    assert_eq!(for_other, ResultCode::AuthorizationError);
+    let issued = asp.issued(asked).await;
+    assert_eq!(issued.certificate.slot, slot(2));
+    assert!(matches!(stage.dns(id, 2).await, Said::Active(_)));
+    let slots = &mno.sees(id).await.slots;
+    assert_eq!(
+        slots[1].asp.as_ref().unwrap().as_str(),
+        "asp-one",
+        "it is bound"
+    );
+    assert_eq!(told(&mno).await, [Event::SlotIssued], "the sponsor is told");
+    let shown = issued.info.slots.iter().all(|one| one.asp.is_some());
+    assert!(shown, "it is shown its own slots: {:?}", issued.info);
+
+    mno.issued(new_slot(id, new_csr(), Some("asp-two"))).await;
+    let more = asp.issued(new_slot(id, new_csr(), None)).await;
+    let of_others = more.info.slots.iter().find(|one| one.slot == slot(3));
+    assert!(of_others.is_none(), "and no others: {:?}", more.info);
+
+    mno.done(consent(false)).await;
+    let key = KeyPair::generate().unwrap();
+    let asked = new_slot(id, csr_of(&key), None);
+    assert_eq!(asp.code(asked).await, ResultCode::AuthorizationError);
+    mno.done(consent(true)).await;
+    for number in [1, 2, 4] {
+        mno.changed(withdraw(id, number, WithdrawReason::Superseded))
+            .await;
+    }
+    let asked = new_slot(id, csr_of(&key), None);
+    let without_live = asp.code(asked).await;
+    assert_eq!(
+        without_live,
+        ResultCode::AuthorizationError,
+        "no live slot is its"
+    );
+    stage.close().await;
+}

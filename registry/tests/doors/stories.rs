@@ -1,0 +1,124 @@
+//! What retries do, and both doors together.
+
+use std::sync::Arc;
+
+use iot_epp_api::command::DeviceChange;
+use iot_epp_api::device::SettableStatus;
+use iot_epp_api::{DeviceState, ResultCode};
+
+use crate::stage::*;
+
+/// An operator of a network with a certificate and a password.
+pub(crate) async fn enrolled(stage: &Stage, name: &str) -> Party {
+    let mut party = stage.mno(name).await;
+    party.enrol(stage).await;
+    party
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_urgent_hold_is_never_taken_for_an_old_one() {
+    let stage = Stage::open().await;
+    let mno = enrolled(&stage, "mno-a").await;
+    let mut talk = stage.talk(&mno);
+    let id = eid(1);
+    mno.issued(create(id)).await;
+    let hold_it = set_status(id, SettableStatus::ClientHold);
+    let first = talk.give_as(&hold_it, "URGENT-1");
+    assert_eq!(first.answer.code, ResultCode::Completed);
+    assert_eq!(stage.dns(id, 1).await, Said::Inactive);
+    let lifted = mno.give_as(unhold(id), "URGENT-1").await;
+    assert!(lifted.outcome.is_ok() && !lifted.replayed);
+    assert!(matches!(stage.dns(id, 1).await, Said::Active(_)));
+    let again = talk.give_as(&hold_it, "URGENT-1");
+    assert_eq!(again.answer.code, ResultCode::Completed);
+    assert_ne!(again.server_transaction_id, first.server_transaction_id);
+    assert_eq!(stage.dns(id, 1).await, Said::Inactive);
+    assert_eq!(mno.sees(id).await.state, DeviceState::Inactive);
+    for _ in 0..2 {
+        mno.give_as(unhold(id), "URGENT-2").await.outcome.unwrap();
+        mno.give_as(hold(id), "URGENT-2").await.outcome.unwrap();
+        assert_eq!(stage.dns(id, 1).await, Said::Inactive);
+    }
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_retries_of_one_create_through_both_doors_are_one_device() {
+    let stage = Stage::open().await;
+    let mno = Arc::new(enrolled(&stage, "mno-a").await);
+    let create = create(eid(1));
+    let tasks: Vec<_> = (0..70)
+        .map(|_| {
+            let (mno, create) = (Arc::clone(&mno), create.clone());
+            tokio::spawn(async move { mno.give_as(create, "CREATE-1").await })
+        })
+        .collect();
+    let mut talk = stage.talk(&mno);
+    for _ in 0..30 {
+        let answer = talk.give_as(&create, "CREATE-1").answer;
+        assert_eq!(answer.code, ResultCode::Completed, "{answer:?}");
+    }
+    let mut firsts = 0;
+    let mut certificates = std::collections::BTreeSet::new();
+    for task in tasks {
+        let response = task.await.unwrap();
+        firsts += usize::from(!response.replayed);
+        match response.outcome {
+            Ok(iot_epp_api::Reply::Issued(issued)) => {
+                certificates.insert(issued.certificate.certificate);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(firsts <= 1, "{firsts}");
+    assert_eq!(certificates.len(), 1);
+    assert_eq!(stage.count("SELECT count(*) FROM device").await, 1);
+    assert_eq!(stage.count("SELECT count(*) FROM credential").await, 1);
+    assert_eq!(stage.count("SELECT count(*) FROM voided_serial").await, 0);
+    assert_eq!(stage.count("SELECT count(*) FROM journal").await, 1);
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_id_with_other_content_is_refused_as_json_and_a_new_command_as_epp() {
+    let stage = Stage::open().await;
+    let mno = enrolled(&stage, "mno-a").await;
+    let mut talk = stage.talk(&mno);
+    let first = mno.give_as(create(eid(1)), "SAME-ID").await;
+    assert!(first.outcome.is_ok());
+    let other = mno.give_as(create(eid(2)), "SAME-ID").await;
+    assert_eq!(other.code, ResultCode::ParameterPolicy);
+    assert_eq!(mno.code(info(eid(2))).await, ResultCode::ObjectDoesNotExist);
+    let other = talk.give_as(&create(eid(3)), "SAME-ID").answer;
+    assert_eq!(other.code, ResultCode::Completed, "{other:?}");
+    assert!(matches!(stage.dns(eid(3), 1).await, Said::Active(_)));
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_is_made_only_to_the_version_that_was_read() {
+    let stage = Stage::open().await;
+    let mno = stage.mno("mno-a").await;
+    let id = eid(1);
+    let read = mno.issued(create(id)).await.info;
+    let changed = mno.changed(hold(id)).await;
+    assert!(changed.version > read.version);
+    let caller = iot_epp_api::Caller {
+        account: mno.name.clone(),
+        role: mno.role,
+        scopes: iot_epp_api::Scopes::ALL,
+    };
+    let lift = DeviceChange::RemoveStatus(SettableStatus::ClientHold);
+    for (version, code) in [
+        (read.version, ResultCode::ParameterPolicy),
+        (changed.version, ResultCode::Completed),
+    ] {
+        let command = update(id, std::slice::from_ref(&lift));
+        let mut request = iot_epp_api::Request::new(command, None, iot_epp_api::Door::Json);
+        request.if_version = Some(version);
+        let service = &stage.running.core.service;
+        let response = iot_epp_api::server::Registry::execute(service, &caller, request).await;
+        assert_eq!(response.code, code);
+    }
+    stage.close().await;
+}
