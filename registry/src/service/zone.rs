@@ -131,7 +131,8 @@ mod tests {
     #[test]
     fn what_is_bounded_takes_so_many_octets_and_no_more() {
         let mut text = Bounded::of(5);
-        write!(text, "{}{}", "abc", "de").unwrap();
+        text.write_all(b"abc").unwrap();
+        text.write_all(b"de").unwrap();
         let error = text.write_all(b"f").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
         assert_eq!(text.octets, b"abcde");
