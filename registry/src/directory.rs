@@ -70,7 +70,15 @@ pub struct Directory {
 /// Proof that this process alone has the directory; released when dropped.
 #[derive(Debug)]
 pub struct DirectoryLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for DirectoryLock {
+    /// Closing the file releases it too, but a program that is just being started somewhere else in
+    /// this process has the file open for a moment longer.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
 }
 
 impl Directory {
@@ -172,7 +180,7 @@ impl Directory {
         };
         let file = opened.map_err(io_error(&path))?;
         match file.try_lock() {
-            Ok(()) => Ok(DirectoryLock { _file: file }),
+            Ok(()) => Ok(DirectoryLock { file }),
             Err(TryLockError::WouldBlock) => Err(DirectoryError::Locked { path }),
             Err(TryLockError::Error(source)) => Err(DirectoryError::Io { path, source }),
         }
@@ -328,8 +336,11 @@ mod tests {
             directory.lock(),
             Err(DirectoryError::Locked { .. })
         ));
+        // As a program that is being started has it until it runs.
+        let inherited = lock.file.try_clone().unwrap();
         drop(lock);
         assert!(directory.lock().is_ok());
+        drop(inherited);
     }
 
     #[test]
