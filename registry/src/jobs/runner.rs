@@ -1,8 +1,8 @@
 //! Carries out the rows of all jobs, some of each in turn.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use iot_epp_api::command::JobAction;
 use iot_epp_api::job::{JobResult, JobState};
@@ -27,13 +27,19 @@ const TURN_ROWS: usize = 1024;
 const ROWS_AT_WORK: usize = 256;
 /// Longest pause between two looks for something to do.
 const IDLE: Duration = Duration::from_secs(1);
-/// Time that rows and results of a job stay after its end.
+/// Time that the results of a job stay after its end.
 const KEPT_SECS: u64 = 30 * 24 * 3600;
+/// Pause before a job whose files failed is tried again.
+const AGAIN_AFTER: Duration = Duration::from_secs(30);
+
+/// Jobs whose files failed, and when each of them is tried again.
+type Standing = BTreeMap<u64, Instant>;
 
 /// Carries out jobs until the process ends.
 pub async fn run(service: Service) {
+    let mut standing = Standing::new();
     loop {
-        match turn(&service).await {
+        match turn(&service, &mut standing).await {
             Ok(true) => {}
             Ok(false) => service.jobs_grew(IDLE).await,
             Err(error) => {
@@ -53,15 +59,28 @@ enum JobsError {
     Spool(#[from] std::io::Error),
 }
 
-/// Some rows of each job; false when there was nothing to do.
-async fn turn(service: &Service) -> Result<bool, JobsError> {
+/// Some rows of each job; false when there was nothing to do. A job whose files fail stands still for
+/// a while, and the others go on.
+async fn turn(service: &Service, standing: &mut Standing) -> Result<bool, JobsError> {
     let before = unix_now().saturating_sub(KEPT_SECS);
     for job_id in service.store().commit(ForgetJobs { before }).await? {
         service.spool().remove(job_id);
     }
     let mut has_moved = false;
+    standing.retain(|_, again_at| *again_at > Instant::now());
     for job in service.store().jobs_to_do().await? {
-        has_moved |= some_rows(service, job).await?;
+        let job_id = job.job_id;
+        if standing.contains_key(&job_id) {
+            continue;
+        }
+        match some_rows(service, job).await {
+            Ok(moved) => has_moved |= moved,
+            Err(JobsError::Spool(error)) => {
+                tracing::error!(alarm = true, job_id, %error, "a job stands still, its files fail");
+                standing.insert(job_id, Instant::now() + AGAIN_AFTER);
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(has_moved)
 }
@@ -77,10 +96,7 @@ async fn some_rows(service: &Service, job: JobRow) -> Result<bool, JobsError> {
     let rows = rows.await?;
     let Some(last) = rows.last() else {
         if is_closed {
-            service
-                .store()
-                .commit(done(&job, &job.done_octets, (0, 0), 0))
-                .await?;
+            write_down(service, done(&job, &job.done_octets, (0, 0), 0)).await?;
         }
         return Ok(is_closed);
     };
@@ -105,8 +121,17 @@ async fn some_rows(service: &Service, job: JobRow) -> Result<bool, JobsError> {
     })
     .await?;
     let step = done(&job, &done_octets, (succeeded, failed), written);
-    service.store().commit(step).await?;
+    write_down(service, step).await?;
     Ok(true)
+}
+
+/// Writes down how far a job is; its rows are not needed after the last one.
+async fn write_down(service: &Service, step: RowsDone) -> Result<(), StoreError> {
+    let job = service.store().commit(step).await?;
+    if job.state == JobState::Finished {
+        service.spool().remove_rows(job.job_id);
+    }
+    Ok(())
 }
 
 fn done(

@@ -110,6 +110,12 @@ impl Spool {
         Ok(file.take(end - begin.min(end)))
     }
 
+    /// Removes the rows of a job that has ended: authorization information may be among them.
+    pub fn remove_rows(&self, job_id: u64) {
+        // What cannot be removed now goes with the results.
+        let _ = std::fs::remove_file(self.path(job_id, "rows"));
+    }
+
     /// Removes the files of a job.
     pub fn remove(&self, job_id: u64) {
         for kind in ["rows", "results"] {

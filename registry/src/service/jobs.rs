@@ -168,6 +168,9 @@ impl Service {
         };
         let job = self.store().commit(step).await.map_err(store_problem)?;
         let job = job.ok_or_else(Problem::object_does_not_exist)?;
+        if job.state == JobState::Cancelled {
+            self.spool().remove_rows(job_id);
+        }
         self.inner.jobs_grew.notify_one();
         Ok(Reply::Job(info(&job)))
     }

@@ -220,6 +220,37 @@ async fn a_cancelled_job_does_nothing_further_and_what_is_done_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_whose_files_fail_stands_still_alone_and_goes_on_when_they_work() {
+    let mut stage = Stage::open().await;
+    let (first, second) = (stage.mno("mno-a").await, stage.mno("mno-b").await);
+    let failing = begun(&first, JobAction::Create).await;
+    let spool = stage.directory.jobs();
+    let in_the_way = spool.join(format!("{failing}.results"));
+    std::fs::create_dir(&in_the_way).unwrap();
+    append(&first, failing, 0, &registration(eid(1))).await;
+    job(&first, JobCommand::Close { job_id: failing }).await;
+
+    let other = begun(&second, JobAction::Create).await;
+    append(&second, other, 0, &registration(eid(2))).await;
+    job(&second, JobCommand::Close { job_id: other }).await;
+    assert_eq!(ended(&second, other).await.rows_succeeded, 1);
+    let standing = job(&first, JobCommand::Info { job_id: failing }).await;
+    assert_eq!((standing.state, standing.rows_done), (JobState::Closed, 0));
+
+    std::fs::remove_dir(&in_the_way).unwrap();
+    stage = stage.restart().await;
+    let first = stage.again(&first, &first.token);
+    assert_eq!(ended(&first, failing).await.rows_succeeded, 1);
+    assert_eq!(results(&first, failing, 10).await.len(), 1);
+    assert_eq!(stage.count("SELECT count(*) FROM credential").await, 2);
+    // What was asked for is not kept longer than it is needed.
+    for job_id in [failing, other] {
+        assert!(!spool.join(format!("{job_id}.rows")).exists(), "{job_id}");
+    }
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_registry_that_stops_within_a_job_goes_on_with_it_and_doubles_nothing() {
     const DEVICES: u64 = 400;
     let mut stage = Stage::open().await;
