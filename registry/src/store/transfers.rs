@@ -83,9 +83,13 @@ impl Step for DecideTransfer {
         let facts = rows::facts(connection, self.device_id).await?;
         match replay_of(connection, &self.origin, self.now).await? {
             // Present ownership first: who takes no part in the transfer any more learns nothing of it.
-            Some(Replay::Same(Remembered { rows, object_id })) => {
+            Some(Replay::Same(Remembered { rows, object_id }))
+                if self.concerns(connection, object_id).await? =>
+            {
                 return self.replay(connection, rows, object_id).await;
             }
+            // Of an earlier transfer: a decision about the present one is not answered with that.
+            Some(Replay::Same(_)) => {}
             Some(Replay::OtherContent | Replay::InProgress) => {
                 return Ok(Transferred::OtherContent);
             }
@@ -114,6 +118,24 @@ impl Step for DecideTransfer {
 }
 
 impl DecideTransfer {
+    /// Whether an earlier result answers this: always that of a request for a transfer, and that of a
+    /// decision while no later transfer waits for one.
+    async fn concerns(
+        &self,
+        connection: &mut SqliteConnection,
+        object_id: Option<u64>,
+    ) -> Result<bool, StoreError> {
+        if !matches!(self.wish, TransferWish::End(_)) {
+            return Ok(true);
+        }
+        let newest: Option<i64> =
+            sqlx::query_scalar("SELECT max(transfer_id) FROM transfer WHERE device_id = ?")
+                .bind(self.device_id.as_str())
+                .fetch_one(connection)
+                .await?;
+        Ok(newest == object_id.map(sql_time))
+    }
+
     /// The decision, and the transfer that a forced one interrupts.
     async fn decide(
         &self,

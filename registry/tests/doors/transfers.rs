@@ -297,3 +297,25 @@ async fn a_repeated_transfer_command_is_answered_with_its_first_result() {
     assert_eq!(cast.stage.count("SELECT count(*) FROM transfer").await, 1);
     cast.stage.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rejection_is_not_taken_for_that_of_an_earlier_transfer() {
+    let cast = Cast::open().await;
+    let (id, _) = cast.device(1).await;
+    for _ in 0..2 {
+        cast.gaining.done(pull(id, AUTH_INFO, Arrival::AsIs)).await;
+        let rejected = cast.losing.give_as(reject(id), "reject-1").await;
+        assert!(
+            rejected.outcome.is_ok() && !rejected.replayed,
+            "{rejected:?}"
+        );
+        let again = cast.losing.give_as(reject(id), "reject-1").await;
+        assert!(
+            again.replayed && again.outcome == rejected.outcome,
+            "{again:?}"
+        );
+        let pending = "SELECT count(*) FROM transfer WHERE status = 'pending'";
+        assert_eq!(cast.stage.count(pending).await, 0);
+    }
+    cast.stage.close().await;
+}
