@@ -56,27 +56,32 @@ impl Service {
         found.map_err(store_problem)
     }
 
-    /// What time does by itself, once: what ends, what is overdue, what was pending and is published.
+    /// What time does by itself until `now`, step by step until nothing is left: what ends, and what is
+    /// overdue. How much there was.
     ///
     /// # Errors
-    /// [`StoreError`].
-    pub async fn look_at_the_time(&self) -> Result<usize, StoreError> {
-        let (zone, now) = (self.zone_name().clone(), unix_now());
-        let expire = Expire {
-            zone: zone.clone(),
-            random: super::random_octets(),
-            now,
-        };
-        let overdue = EndOverdue {
-            zone,
-            random: super::random_octets(),
-            now,
-        };
-        let done = self.store().commit(expire).await? + self.store().commit(overdue).await?;
-        if done > 0 {
+    /// [`StoreError`]; what was done by then stays.
+    pub async fn look_at_the_time(&self, now: u64) -> Result<usize, StoreError> {
+        let mut all = 0;
+        loop {
+            let zone = self.zone_name().clone();
+            let expire = Expire {
+                zone: zone.clone(),
+                random: super::random_octets(),
+                now,
+            };
+            let overdue = EndOverdue {
+                zone,
+                random: super::random_octets(),
+                now,
+            };
+            let done = self.store().commit(expire).await? + self.store().commit(overdue).await?;
+            if done == 0 {
+                return Ok(all);
+            }
+            all += done;
             self.publisher().journal_grew();
         }
-        Ok(done)
     }
 
     /// Tells, until the process ends, of pending commands that are published in the meantime.

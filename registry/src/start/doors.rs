@@ -254,7 +254,7 @@ async fn expire_regularly(service: Service) {
             // The publisher raises the alarm; what is withdrawn as expired stays withdrawn.
             continue;
         }
-        match service.look_at_the_time().await {
+        match service.look_at_the_time(clock::unix_now()).await {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "what has ended is withdrawn, and told"),
             Err(error) => tracing::error!(alarm = true, %error, "looking for what has ended"),

@@ -16,8 +16,8 @@ use super::{Step, StoreError};
 use crate::description::calendar;
 use crate::lifecycle::{self, Facts, Outcome, RESTORE_WINDOW_SECS};
 
-/// Rows that one step looks at, at most, of each kind.
-const EXPIRE_MAX: i64 = 500;
+/// Rows that one step looks at, at most, of each kind: holds wait for a step that has begun.
+const EXPIRE_MAX: i64 = 64;
 const DAY_SECS: u64 = 24 * 3600;
 /// How long before an end its messages are sent; the first is the earliest. The next is looked for
 /// among those of which the ones before it were sent.

@@ -18,7 +18,7 @@ use iot_registry::config::{InitialConfig, Listen};
 use iot_registry::directory::{self, Directory};
 use iot_registry::init::init;
 use iot_registry::start::Running;
-use iot_registry::store::{EndOverdue, Expire, Step, Store};
+use iot_registry::store::{Step, Store};
 use iot_verifier::transport::dot::DotTransport;
 use iot_verifier::{Checker, Policy, ServerIdentity, Verdict, Wanted, ZoneAnchor};
 use rustls::RootCertStore;
@@ -173,21 +173,11 @@ impl Stage {
         }
     }
 
-    /// What time does by itself at this moment, until nothing is left to do.
+    /// What time does by itself at this moment, as the registry has it done.
     pub(crate) async fn at(&self, now: u64) {
-        let zone = ZoneName::parse(ZONE).unwrap();
-        loop {
-            let (zone, random) = (zone.clone(), [7; 16]);
-            let expire = Expire {
-                zone: zone.clone(),
-                random,
-                now,
-            };
-            let overdue = EndOverdue { zone, random, now };
-            if self.commit(expire).await + self.commit(overdue).await == 0 {
-                return;
-            }
-        }
+        let service = &self.running.core.service;
+        service.look_at_the_time(now).await.unwrap();
+        self.settled().await;
     }
 
     /// What the DNS says of a slot.
