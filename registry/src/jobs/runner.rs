@@ -29,10 +29,10 @@ const ROWS_AT_WORK: usize = 256;
 const IDLE: Duration = Duration::from_secs(1);
 /// Time that the results of a job stay after its end.
 const KEPT_SECS: u64 = 30 * 24 * 3600;
-/// Pause before a job whose files failed is tried again.
+/// Pause before a job that failed by itself is tried again.
 const AGAIN_AFTER: Duration = Duration::from_secs(30);
 
-/// Jobs whose files failed, and when each of them is tried again.
+/// Jobs that failed by themselves, and when each of them is tried again.
 type Standing = BTreeMap<u64, Instant>;
 
 /// Carries out jobs until the process ends.
@@ -59,8 +59,8 @@ enum JobsError {
     Spool(#[from] std::io::Error),
 }
 
-/// Some rows of each job; false when there was nothing to do. A job whose files fail stands still for
-/// a while, and the others go on.
+/// Some rows of each job; false when there was nothing to do. A job that fails by itself stands
+/// still for a while, and the others go on.
 async fn turn(service: &Service, standing: &mut Standing) -> Result<bool, JobsError> {
     let before = unix_now().saturating_sub(KEPT_SECS);
     for job_id in service.store().commit(ForgetJobs { before }).await? {
@@ -75,8 +75,8 @@ async fn turn(service: &Service, standing: &mut Standing) -> Result<bool, JobsEr
         }
         match some_rows(service, job).await {
             Ok(moved) => has_moved |= moved,
-            Err(JobsError::Spool(error)) => {
-                tracing::error!(alarm = true, job_id, %error, "a job stands still, its files fail");
+            Err(error @ (JobsError::Spool(_) | JobsError::Store(StoreError::Corrupt(_)))) => {
+                tracing::error!(alarm = true, job_id, %error, "a job stands still");
                 standing.insert(job_id, Instant::now() + AGAIN_AFTER);
             }
             Err(error) => return Err(error),

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use iot_epp_api::Role;
 use iot_epp_api::command::DeviceChange;
+use iot_epp_api::{Door, Role};
 use iot_identity::{DeviceId, ZoneName};
 use sqlx::{Row, SqliteConnection};
 use time::Date;
@@ -97,7 +97,7 @@ impl Step for ChangeDevice {
         if facts.seen_by(self.actor(), self.now).is_none() {
             return Ok(Changed::Refused(Refusal::NotFound(self.device_id)));
         }
-        if matches!(self.wish, Wish::Delete) {
+        if self.is_replayed() {
             match replay_of(connection, &self.origin, self.now).await? {
                 Some(Replay::Same(Remembered { rows, .. })) => {
                     return Ok(Changed::Replay { rows });
@@ -119,7 +119,7 @@ impl Step for ChangeDevice {
         let (origin, zone, now) = (&self.origin, &self.zone, self.now);
         let kind = self.wish.kind();
         let written = write_outcome(connection, origin, zone, kind, facts, outcome, now).await?;
-        if matches!(self.wish, Wish::Delete) {
+        if self.is_replayed() {
             let remembered = Remembered {
                 rows: written.rows,
                 object_id: None,
@@ -131,6 +131,13 @@ impl Step for ChangeDevice {
 }
 
 impl ChangeDevice {
+    /// Whether a repetition is answered with the first result. Clients repeat a deletion, and what else
+    /// they ask for again is carried out again. A row of a job is repeated by the registry alone, when
+    /// it ended before the result was written down: by then somebody may have decided otherwise.
+    fn is_replayed(&self) -> bool {
+        matches!(self.wish, Wish::Delete) || self.origin.door == Door::Bulk.as_str()
+    }
+
     fn actor(&self) -> Actor<'_> {
         Actor {
             account: &self.origin.account,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use iot_epp_api::command::{Command, DeviceCommand, JobAction, JobCommand, TransferCommand};
 use iot_epp_api::job::{JobInfo, JobResult, JobState};
 use iot_epp_api::message::{Detail, Event};
-use iot_epp_api::{Reply, ResultCode, Scope, Scopes};
+use iot_epp_api::{DeviceState, Reply, ResultCode, Scope, Scopes};
 use iot_identity::DeviceId;
 
 use crate::stage::*;
@@ -247,6 +247,49 @@ async fn a_job_whose_files_fail_stands_still_alone_and_goes_on_when_they_work() 
     for job_id in [failing, other] {
         assert!(!spool.join(format!("{job_id}.rows")).exists(), "{job_id}");
     }
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_the_registry_repeats_lifts_no_later_hold() {
+    let mut stage = Stage::open().await;
+    let mno = stage.mno("mno-a").await;
+    mno.issued(create(eid(1))).await;
+    mno.changed(hold(eid(1))).await;
+    let job_id = begun(&mno, JobAction::Activate).await;
+    let in_the_way = stage.directory.jobs().join(format!("{job_id}.results"));
+    std::fs::create_dir(&in_the_way).unwrap();
+    append(&mno, job_id, 0, &rows_of(&[eid(1)])).await;
+    job(&mno, JobCommand::Close { job_id }).await;
+    let begin = Instant::now();
+    while mno.sees(eid(1)).await.state != DeviceState::Active {
+        assert!(begin.elapsed() < PATIENCE, "the row was not carried out");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // Its result could not be written, and meanwhile the device is stolen.
+    mno.changed(hold(eid(1))).await;
+    std::fs::remove_dir(&in_the_way).unwrap();
+    stage = stage.restart().await;
+    let mno = stage.again(&mno, &mno.token);
+    assert_eq!(ended(&mno, job_id).await.rows_succeeded, 1);
+    assert_eq!(mno.sees(eid(1)).await.state, DeviceState::Inactive);
+    assert!(matches!(stage.dns(eid(1), 1).await, Said::Inactive));
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ends_together_is_withdrawn_together() {
+    const DEVICES: u64 = 150;
+    let stage = Stage::open().await;
+    let mno = stage.mno("mno-a").await;
+    let rows: String = (0..DEVICES)
+        .map(|number| registration(eid(number)))
+        .collect();
+    carried_out(&mno, JobAction::Create, &rows).await;
+    let last = stage.count("SELECT max(not_after) FROM credential").await;
+    stage.at(last.unsigned_abs() + 1).await;
+    let live = "SELECT count(*) FROM credential WHERE withdrawn IS NULL";
+    assert_eq!(stage.count(live).await, 0);
     stage.close().await;
 }
 
