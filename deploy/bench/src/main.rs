@@ -241,7 +241,7 @@ fn run(command: &Command) -> anyhow::Result<bool> {
         Command::Change(scale) => ("change", scale, change::measure(scale)?),
         Command::Store(scale) => ("store", scale, store::measure(scale)?),
         Command::Start(scale) => ("start", scale, start::measure(scale)?),
-        Command::Sign(scale) => ("sign", scale, sign::measure(scale.quick)?),
+        Command::Sign(scale) => ("sign", scale, sign::measure(scale)?),
         Command::Resign(scale) => ("resign", scale, resign::measure(scale)?),
         Command::Register(scale) => ("register", scale, register::measure(scale)?),
         Command::Info(scale) => ("info", scale, info::measure(scale)?),

@@ -23,18 +23,25 @@ const ALL_CORES: &str = "0-63";
 pub(crate) const UNSIGNED: &str = "unsigned.db";
 pub(crate) const SIGNED: &str = "signed.db";
 
-pub(crate) fn measure(quick: bool) -> anyhow::Result<Vec<Figure>> {
+pub(crate) fn measure(run: &crate::Scale) -> anyhow::Result<Vec<Figure>> {
     let population = Population {
         ids: Ids::Random,
-        devices: if quick { 50_000 } else { 1_000_000 },
+        devices: if run.quick { 50_000 } else { 1_000_000 },
     };
-    let peers = Peers::find()?;
-    machine::note_peers(peers.versions());
-    let scratch = peers.scratch()?;
-    let directory = scratch.path().join("ours");
+    let mut figures = ours(population)?;
+    if run.has("peers") {
+        figures.extend(beside(population, figures[0].value)?);
+    }
+    figures.extend(machine::floors()?);
+    Ok(figures)
+}
+
+/// What we take, the CPU time first, beside bare signatures on as many cores.
+fn ours(population: Population) -> anyhow::Result<Vec<Figure>> {
+    let directory = tempfile::tempdir()?;
     // Before and after: a machine that is not alone does not keep its speed.
     let bare_before = machine::bare_signature_secs_on_all_cores(BARE)?;
-    let signed = ours::sign(&directory, population, Profile::Fleet, 0, None)?;
+    let signed = ours::sign(directory.path(), population, Profile::Fleet, 0, None)?;
     let bare_after = machine::bare_signature_secs_on_all_cores(BARE)?;
     let scale = in_words(population.devices);
     let said = format!(
@@ -44,38 +51,33 @@ pub(crate) fn measure(quick: bool) -> anyhow::Result<Vec<Figure>> {
     );
     let signatures = population.devices * SIGNATURES;
     let bare = (bare_before + bare_after) / 2.0 * signatures as f64;
-    let signzone = dnssec_signzone(&peers, &scratch, population)?;
-    let kzonesign = kzonesign(&peers, &scratch)?;
+    let ratio = signed.cpu_secs / bare;
     let cores = signed.cpu_secs / signed.secs;
-    let mut figures = vec![
+    let mean_of = format!("{scale}, mean of {BARE} signatures");
+    Ok(vec![
         Figure::new("sign_cpu_secs", signed.cpu_secs, "s", said),
         Figure::new("sign_cores_used", cores, "cores", scale.clone()),
-        Figure::new(
-            "sign_cpu_vs_bare",
-            signed.cpu_secs / bare,
-            "ratio",
-            scale.clone(),
-        ),
-        Figure::new(
-            "sign_cpu_vs_signzone",
-            signed.cpu_secs / signzone,
-            "ratio",
-            scale.clone(),
-        )
-        .beside(peers.named("dnssec-signzone")),
-        Figure::new(
-            "sign_cpu_secs_bare",
-            bare,
-            "s",
-            format!("{scale}, mean of {BARE} signatures"),
-        ),
-        Figure::new("sign_cpu_secs_kzonesign", kzonesign, "s", scale.clone())
-            .beside(peers.named("knot")),
-        Figure::new("sign_cpu_secs_signzone", signzone, "s", scale)
+        Figure::new("sign_cpu_vs_bare", ratio, "ratio", scale),
+        Figure::new("sign_cpu_secs_bare", bare, "s", mean_of),
+    ])
+}
+
+/// What the peers' tools take for the same records.
+fn beside(population: Population, ours_cpu_secs: f64) -> anyhow::Result<Vec<Figure>> {
+    let peers = Peers::find()?;
+    machine::note_peers(peers.versions());
+    let scratch = peers.scratch()?;
+    let signzone = dnssec_signzone(&peers, &scratch, population)?;
+    let kzonesign = kzonesign(&peers, &scratch)?;
+    let ratio = ours_cpu_secs / signzone;
+    let scale = || in_words(population.devices);
+    Ok(vec![
+        Figure::new("sign_cpu_vs_signzone", ratio, "ratio", scale())
             .beside(peers.named("dnssec-signzone")),
-    ];
-    figures.extend(machine::floors()?);
-    Ok(figures)
+        Figure::new("sign_cpu_secs_kzonesign", kzonesign, "s", scale()).beside(peers.named("knot")),
+        Figure::new("sign_cpu_secs_signzone", signzone, "s", scale())
+            .beside(peers.named("dnssec-signzone")),
+    ])
 }
 
 /// CPU time of the peer's tool for the same records.
