@@ -1,5 +1,7 @@
 //! What strangers may read, made once: discovery, the OpenAPI description, the readable page.
 
+use std::sync::Arc;
+
 use http::header::CONTENT_SECURITY_POLICY;
 use http::{HeaderMap, HeaderValue, Method};
 
@@ -18,7 +20,8 @@ pub struct OpenDocuments([OpenDocument; 3]);
 struct OpenDocument {
     path: &'static str,
     media_type: &'static str,
-    body: Vec<u8>,
+    /// Shared by all answers: strangers ask for it.
+    body: Arc<[u8]>,
 }
 
 impl OpenDocuments {
@@ -28,17 +31,20 @@ impl OpenDocuments {
             OpenDocument {
                 path: DISCOVERY_PATH,
                 media_type: "application/json",
-                body: discovery.to_json().to_string().into_bytes(),
+                body: discovery.to_json().to_string().into_bytes().into(),
             },
             OpenDocument {
                 path: OPENAPI_PATH,
                 media_type: "application/json",
-                body: openapi::description(discovery).to_string().into_bytes(),
+                body: openapi::description(discovery)
+                    .to_string()
+                    .into_bytes()
+                    .into(),
             },
             OpenDocument {
                 path: PAGE_PATH,
                 media_type: "text/html; charset=utf-8",
-                body: page::page(discovery).into_bytes(),
+                body: page::page(discovery).into_bytes().into(),
             },
         ])
     }
@@ -50,20 +56,18 @@ impl OpenDocuments {
         path: &str,
         headers: &HeaderMap,
         server_transaction_id: &str,
-    ) -> Option<http::Response<Vec<u8>>> {
+    ) -> Option<http::Response<Arc<[u8]>>> {
         let document = self.0.iter().find(|document| document.path == path)?;
         let client = client_transaction_id(headers).ok().flatten();
         if method != Method::GET && method != Method::HEAD {
             let refusal = Refusal::method(method, "GET, HEAD".to_owned());
-            return Some(encode_refusal(
-                client.as_ref(),
-                server_transaction_id,
-                &refusal,
-            ));
+            let answer = encode_refusal(client.as_ref(), server_transaction_id, &refusal);
+            return Some(answer.map(Arc::from));
         }
-        let body = document.body.clone();
         let media_type = document.media_type;
-        let mut answer = encode_success(client.as_ref(), server_transaction_id, media_type, body);
+        let empty = Vec::new();
+        let answer = encode_success(client.as_ref(), server_transaction_id, media_type, empty);
+        let mut answer = answer.map(|_| Arc::clone(&document.body));
         let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
         answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
         Some(answer)

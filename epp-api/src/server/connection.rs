@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::server::accepting::Stopping;
 use crate::server::exchange::Exchange;
 use crate::server::identity::PeerCertificates;
 use crate::server::listener::{Admission, Shared};
+use crate::server::networks::Unknown;
 use crate::server::{Limits, Registry};
 
 /// Octets that wait unsent on one HTTP/2 stream before its writer has to wait.
@@ -28,14 +30,20 @@ const HTTP1_BUFFER_OCTETS_MIN: usize = 8192;
 /// Serves one connection until its end. Errors are the client's and only logged for debugging.
 pub(super) async fn serve_connection<R: Registry>(
     socket: TcpStream,
+    peer: SocketAddr,
     shared: Arc<Shared<R>>,
     stopping: Stopping,
 ) {
+    let most = shared.limits.network_strangers_max;
+    let Some(unknown) = shared.networks.count(peer.ip(), most) else {
+        debug!(%peer, "too many connections of strangers from one network");
+        return;
+    };
     // Answers are small and complete; waiting to fill a segment would only delay them.
     let _ = socket.set_nodelay(true);
     let handshake = shared.acceptor.accept(socket);
     match timeout(shared.limits.handshake_timeout, handshake).await {
-        Ok(Ok(stream)) => serve_stream(stream, shared, stopping).await,
+        Ok(Ok(stream)) => serve_stream(stream, unknown, shared, stopping).await,
         Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
         Err(_) => debug!("TLS handshake took too long"),
     }
@@ -43,6 +51,7 @@ pub(super) async fn serve_connection<R: Registry>(
 
 async fn serve_stream<R: Registry>(
     stream: TlsStream<TcpStream>,
+    unknown: Unknown,
     shared: Arc<Shared<R>>,
     mut stopping: Stopping,
 ) {
@@ -50,11 +59,13 @@ async fn serve_stream<R: Registry>(
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let certificates = shown_certificates(&stream, shared.admission);
     let activity = Arc::new(Activity::new());
+    let unknown = Arc::new(Mutex::new(Some(unknown)));
     let service = service_fn(|request| {
         let exchange = Exchange {
             shared: Arc::clone(&shared),
             certificates: certificates.clone(),
             running: Activity::enter(&activity),
+            unknown: Arc::clone(&unknown),
         };
         async move { Ok::<_, Infallible>(exchange.answer(request).await) }
     });

@@ -1,11 +1,12 @@
 //! One request: authorisation before the body, the codec, the registry, the answer.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use http::header::{CONTENT_LENGTH, EXPECT};
+use http::header::{CONTENT_LENGTH, EXPECT, HOST};
 use http::request::Parts;
-use http::{HeaderValue, Method};
-use http_body_util::{Either, Full};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use http_body_util::Either;
 use hyper::body::{Body, Bytes, Incoming};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::time::{Instant, timeout_at};
@@ -22,24 +23,32 @@ use crate::server::Registry;
 use crate::server::body;
 use crate::server::connection::Running;
 use crate::server::events::{EventBody, MESSAGES_MAX, Stream};
+use crate::server::held::Held;
 use crate::server::identity::{Identity, PeerCertificates};
 use crate::server::listener::Shared;
+use crate::server::networks::Unknown;
 use crate::server::quota::{Entered, Quota};
 use crate::transaction::server_transaction_id;
 
 /// A document, or a stream of events.
-pub(super) type AnswerBody = Either<Full<Bytes>, EventBody>;
+pub(super) type AnswerBody = Either<Held<Option<Permits>>, EventBody>;
+
+/// An account's places: of commands and of parts of jobs. Kept by the command until it has ended and by
+/// its answer until it is sent, whichever is later.
+type Permits = Arc<(Entered, Option<Entered>)>;
 
 /// One request and where it came from.
 pub(super) struct Exchange<R> {
     pub(super) shared: Arc<Shared<R>>,
     pub(super) certificates: Option<PeerCertificates>,
     pub(super) running: Running,
+    /// What counts the connection as a stranger's, until it is known whose it is.
+    pub(super) unknown: Arc<Mutex<Option<Unknown>>>,
 }
 
 /// What a request is answered with.
 enum Answered {
-    Document(http::Response<Vec<u8>>),
+    Document(http::Response<Vec<u8>>, Permits),
     Events(Box<Stream>),
 }
 
@@ -54,19 +63,26 @@ impl<R: Registry> Exchange<R> {
         let (parts, mut body) = request.into_parts();
         let (method, headers) = (&parts.method, &parts.headers);
         let path = parts.uri.path();
+        if !names_its_host(parts.version, headers) {
+            let reason = "a request has one header field Host, with the name of this server";
+            let refusal = Problem::new(ResultCode::SyntaxError, reason).into();
+            let answer = encode_refusal(None, &transaction_id, &refusal);
+            return document(method, answer.map(Bytes::from), None);
+        }
         if let Some(answer) = shared.open.answer(method, path, headers, &transaction_id) {
-            return without_body_for_head(method, answer).map(Either::Left);
+            let answer = answer.map(Bytes::from_owner);
+            return document(method, answer, None);
         }
         let client = client_transaction_id(headers).ok().flatten();
         match self.respond(&parts, &mut body).await {
-            Ok(Answered::Document(answer)) => {
-                without_body_for_head(method, answer).map(Either::Left)
+            Ok(Answered::Document(answer, permits)) => {
+                document(method, answer.map(Bytes::from), Some(permits))
             }
             Ok(Answered::Events(stream)) => {
                 let media_type = EVENTS_MEDIA_TYPE;
                 let head = encode_success(client.as_ref(), &transaction_id, media_type, Vec::new());
                 match *method == Method::HEAD {
-                    true => head.map(|_| Either::Left(Full::default())),
+                    true => head.map(|_| Either::Left(Held::new(Bytes::new(), None))),
                     false => head.map(|_| Either::Right(stream.open(shared))),
                 }
             }
@@ -77,7 +93,7 @@ impl<R: Registry> Exchange<R> {
                     tokio::spawn(body::discard(body));
                 }
                 let answer = encode_refusal(client.as_ref(), &transaction_id, &refusal);
-                without_body_for_head(method, answer).map(Either::Left)
+                document(method, answer.map(Bytes::from), None)
             }
         }
     }
@@ -88,6 +104,12 @@ impl<R: Registry> Exchange<R> {
         let identity = Identity::of(&parts.headers, self.certificates)?;
         let known = timeout_at(deadline, identity.caller(shared.registry.as_ref()));
         let caller = known.await.map_err(|_| overdue())??;
+        drop(
+            self.unknown
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
         let head = Head::decode(&parts.method, &parts.uri, &parts.headers)?;
         let entered = enter(&shared.commands_of_accounts, &caller)?;
         let part = match head.carries_rows() {
@@ -107,9 +129,10 @@ impl<R: Registry> Exchange<R> {
         }
         let (request, asked) = head.into_request(&body)?;
         drop(body);
-        let permits = (entered, part);
-        let response = execute(&shared, caller, request, permits, deadline).await?;
-        Ok(Answered::Document(encode(&asked, response)))
+        let permits = Arc::new((entered, part));
+        let held = Arc::clone(&permits);
+        let response = execute(&shared, caller, request, held, deadline).await?;
+        Ok(Answered::Document(encode(&asked, response), permits))
     }
 }
 
@@ -169,7 +192,7 @@ async fn execute<R: Registry>(
     shared: &Shared<R>,
     caller: Caller,
     request: Request,
-    permits: (Entered, Option<Entered>),
+    permits: Permits,
     deadline: Instant,
 ) -> Result<Response, Refusal> {
     let permit = timeout_at(deadline, Arc::clone(&shared.commands).acquire_owned());
@@ -213,16 +236,36 @@ fn overdue() -> Refusal {
     )
 }
 
-/// HEAD is answered with the length that GET would have (RFC 9110 §9.3.2), and nothing behind it.
-fn without_body_for_head(
+/// An answer with what it holds. HEAD is answered with the length that GET would have (RFC 9110 §9.3.2),
+/// but where an answer never has content (§8.6), and nothing behind it.
+fn document(
     method: &Method,
-    answer: http::Response<Vec<u8>>,
-) -> http::Response<Full<Bytes>> {
-    let (mut parts, body) = answer.into_parts();
-    if method != Method::HEAD {
-        return http::Response::from_parts(parts, Full::from(body));
+    answer: http::Response<Bytes>,
+    permits: Option<Permits>,
+) -> http::Response<AnswerBody> {
+    let (mut parts, mut octets) = answer.into_parts();
+    if method == Method::HEAD {
+        let has_none = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&parts.status);
+        if !has_none {
+            let length = HeaderValue::from(octets.len());
+            parts.headers.insert(CONTENT_LENGTH, length);
+        }
+        octets = Bytes::new();
     }
-    let length = HeaderValue::from(body.len());
-    parts.headers.insert(CONTENT_LENGTH, length);
-    http::Response::from_parts(parts, Full::default())
+    let body = Held::new(octets, permits);
+    http::Response::from_parts(parts, Either::Left(body))
+}
+
+/// A request of HTTP/1.1 names its host, once (RFC 9112 §3.2): what stands between a client and the
+/// registry may have taken another of two for it.
+fn names_its_host(version: Version, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    let first = hosts.next();
+    if hosts.next().is_some() {
+        return false;
+    }
+    match first {
+        Some(host) => Authority::try_from(host.as_bytes()).is_ok(),
+        None => version != Version::HTTP_11,
+    }
 }

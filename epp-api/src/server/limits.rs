@@ -9,6 +9,9 @@ use crate::json::BODY_OCTETS_MAX;
 pub struct Limits {
     /// Connections at one time; more wait in the operating system's queue.
     pub connections_max: usize,
+    /// Connections at one time of one network (an IPv4 address, 64 bits of IPv6) on which nobody has shown
+    /// yet whose they are; more are closed.
+    pub network_strangers_max: usize,
     /// Commands being carried out at one time; more wait, at most until their deadline.
     pub commands_max: usize,
     /// Commands of one account at one time, from before their body is read; more are refused (429).
@@ -44,6 +47,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 1024,
+            network_strangers_max: 256,
             commands_max: 1024,
             commands_per_account_max: 256,
             job_parts_per_account_max: 4,

@@ -14,6 +14,7 @@ use crate::json::{Discovery, OpenDocuments};
 use crate::server::accepting::{Accepting, Stop, Stopping};
 use crate::server::connection::serve_connection;
 use crate::server::mutual_tls::without_resumption;
+use crate::server::networks::Networks;
 use crate::server::quota::Quota;
 use crate::server::{Limits, Registry};
 
@@ -29,6 +30,7 @@ pub(super) struct Shared<R> {
     pub(super) commands_of_accounts: Arc<Quota>,
     pub(super) job_parts_of_accounts: Arc<Quota>,
     pub(super) event_streams_of_accounts: Arc<Quota>,
+    pub(super) networks: Arc<Networks>,
     /// True when the listener is to end.
     pub(super) stopping: Stopping,
 }
@@ -93,10 +95,12 @@ pub fn serve<R: Registry>(
         commands_of_accounts: Quota::new(limits.commands_per_account_max),
         job_parts_of_accounts: Quota::new(limits.job_parts_per_account_max),
         event_streams_of_accounts: Quota::new(limits.event_streams_per_account_max),
+        networks: Arc::default(),
         stopping: stop.stopping(),
         limits,
     });
-    let serve = move |socket, _, stopping| serve_connection(socket, Arc::clone(&shared), stopping);
+    let serve =
+        move |socket, peer, stopping| serve_connection(socket, peer, Arc::clone(&shared), stopping);
     let accepting = Accepting::begin(listener, stop, connections_max, drain_timeout, serve)?;
     info!(local_addr = %accepting.local_addr(), "the JSON door is open");
     Ok(ServerHandle(accepting))

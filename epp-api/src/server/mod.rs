@@ -1,17 +1,19 @@
 //! The listeners of the JSON door: TLS sockets in, commands to a [`Registry`], answers out.
 //!
 //! `listener` accepts, `connection` keeps one client within its [`Limits`], `exchange` takes one HTTP
-//! message through the codec, `identity` finds out who asks, `quota` keeps one account from taking the
-//! place of others, `events` tells of messages while a client listens. With the EPP listener this is
+//! message through the codec, `identity` finds out who asks, `quota` and `networks` keep one
+//! account or stranger from taking the place of others, `held` keeps an answer's place until it is sent, `events` tells of messages while a client listens. With the EPP listener this is
 //! the only part of the crate with sockets and clocks.
 
 mod body;
 mod connection;
 mod events;
 mod exchange;
+mod held;
 mod identity;
 mod limits;
 mod listener;
+mod networks;
 mod quota;
 
 mod accepting;

@@ -234,3 +234,25 @@ async fn idempotency_key_is_another_name_of_the_transaction_id() {
     assert!(reason.contains("differ"), "{reason}");
     assert_eq!(door.registry.device_count(), 1);
 }
+
+#[tokio::test]
+async fn a_request_names_its_host_once() {
+    let door = Door::open().await;
+    let token = format!("Authorization: Bearer {MNO}\r\n");
+    let asked = |version: &str, hosts: &str| {
+        format!("GET /rpp/v1/devices {version}\r\n{hosts}{token}Connection: close\r\n\r\n")
+    };
+    for hosts in [
+        "",
+        "Host: a\r\nHost: a\r\n",
+        "Host: a b\r\n",
+        "Host: a/b\r\n",
+    ] {
+        let answer = door.raw(asked("HTTP/1.1", hosts).as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{hosts:?}: {answer}");
+    }
+    for (version, hosts) in [("HTTP/1.1", "Host: localhost:8443\r\n"), ("HTTP/1.0", "")] {
+        let answer = door.raw(asked(version, hosts).as_bytes()).await;
+        assert!(answer.contains(" 200 "), "{answer}");
+    }
+}

@@ -150,6 +150,21 @@ impl Door {
         sender
     }
 
+    /// HTTP/2 by a client that takes so many octets of an answer until it has read them.
+    pub(crate) async fn http2_with_window(
+        &self,
+        octets: u32,
+    ) -> hyper::client::conn::http2::SendRequest<Full<Bytes>> {
+        let stream = TokioIo::new(self.tls(b"h2").await.unwrap());
+        let (sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+            .initial_stream_window_size(octets)
+            .handshake(stream)
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        sender
+    }
+
     /// Octets as they are; gives what comes back until the server closes or is silent.
     pub(crate) async fn raw(&self, octets: &[u8]) -> String {
         let mut stream = self.tls(b"http/1.1").await.unwrap();

@@ -83,8 +83,9 @@ async fn shake_hands<R: EppRegistry>(
 ) -> Option<TlsStream<TcpStream>> {
     let deadline = Instant::now() + shared.limits.handshake_timeout;
     let network_max = shared.limits.network_handshakes_max;
-    let unknown = shared.handshakes.count(peer.ip(), network_max)?;
-    let _place = timeout_at(deadline, unknown.place()).await.ok()?;
+    let _unknown = shared.networks.count(peer.ip(), network_max)?;
+    let place = timeout_at(deadline, shared.handshakes.acquire()).await;
+    let _place = place.ok()?.expect("the semaphore is never closed");
     match timeout_at(deadline, shared.acceptor.accept(socket)).await {
         Ok(Ok(stream)) => Some(stream),
         Ok(Err(error)) => {

@@ -13,10 +13,10 @@ use tracing::info;
 use crate::epp::Greeting;
 use crate::server::accepting::{Accepting, Stop};
 use crate::server::epp::connection::serve_connection;
-use crate::server::epp::handshakes::Handshakes;
 use crate::server::epp::sessions::Sessions;
 use crate::server::epp::{EppLimits, EppRegistry};
 use crate::server::mutual_tls::without_resumption;
+use crate::server::networks::Networks;
 
 /// What every connection of a listener shares.
 pub(super) struct Shared<R> {
@@ -25,7 +25,9 @@ pub(super) struct Shared<R> {
     pub(super) limits: EppLimits,
     pub(super) acceptor: TlsAcceptor,
     pub(super) sessions: Arc<Sessions>,
-    pub(super) handshakes: Handshakes,
+    /// One permit for each handshake being carried out.
+    pub(super) handshakes: Semaphore,
+    pub(super) networks: Arc<Networks>,
     /// One permit for each command being carried out.
     pub(super) commands: Arc<Semaphore>,
 }
@@ -73,7 +75,8 @@ pub fn serve_epp<R: EppRegistry>(
         greeting,
         acceptor: TlsAcceptor::from(Arc::new(tls)),
         sessions: Arc::new(Sessions::default()),
-        handshakes: Handshakes::new(limits.handshakes_max),
+        handshakes: Semaphore::new(limits.handshakes_max),
+        networks: Arc::default(),
         commands: Arc::new(Semaphore::new(limits.commands_max)),
         limits,
     });

@@ -9,7 +9,6 @@
 
 mod connection;
 mod exchange;
-mod handshakes;
 mod limits;
 mod listener;
 mod sessions;
