@@ -4,12 +4,14 @@
 //! - `writer`: one task that commits what has queued up as one transaction.
 //! - `registration`, `completion`, `change`, `transfers`, `expiry`, `publication`, `accounts`, `grants`,
 //!   `proofs`, `messages`, `load`, `start`: the steps of such a transaction, by what they are about.
+//! - `checkpoint`: moves the write-ahead log into the database, beside the commits.
 //! - `outcome`, `journal`, `audit`, `replay`: what is written with each of them.
 //! - `rows`: rows to values.
 
 mod accounts;
 mod audit;
 mod change;
+mod checkpoint;
 mod completion;
 mod endpoints;
 mod expiry;
@@ -75,6 +77,8 @@ pub use registration::{Closed, Purpose, Reserve, Reserved};
 pub use start::{AcceptClock, AcceptKey, Opened, RecordLoss, StartUp};
 pub use transfers::{DecideTransfer, EndOverdue, TransferWish, Transferred, WrongAuthInfo};
 pub use writer::{Step, Writer};
+
+use checkpoint::Checkpoints;
 
 /// First SQLite version without the WAL-reset corruption bug (3.51.3, March 2026).
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
@@ -157,21 +161,14 @@ impl Store {
     /// [`StoreError`].
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         create_private(path)?;
-        let options = SqliteConnectOptions::from_str("sqlite://")?
-            .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
-            // WAL with FULL: a commit is durable when COMMIT returns.
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(5))
-            // Statements are nothing that an operator could do something about.
-            .disable_statement_logging();
+        let options = options(path)?;
         let mut connection = SqliteConnection::connect_with(&options).await?;
         check_version(&mut connection).await?;
         migrations()
             .run(&mut connection)
             .await
             .map_err(|error| StoreError::Sql(error.to_string()))?;
+        let checkpoints = Checkpoints::spawn(SqliteConnection::connect_with(&options).await?);
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             // A file does not go away as a server may; asking first costs a change its time.
@@ -180,7 +177,7 @@ impl Store {
             .await?;
         Ok(Self {
             readers,
-            writer: Writer::spawn(connection),
+            writer: Writer::spawn(connection, checkpoints),
         })
     }
 
@@ -201,6 +198,22 @@ impl Store {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// How every connection is opened; readers take it read-only.
+fn options(path: &Path) -> Result<SqliteConnectOptions, sqlx::Error> {
+    let options = SqliteConnectOptions::from_str("sqlite://")?
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        // WAL with FULL: a commit is durable when COMMIT returns.
+        .synchronous(SqliteSynchronous::Full)
+        // A commit copies no pages from the log: `checkpoint` does.
+        .pragma("wal_autocheckpoint", "0")
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(5))
+        // Statements are nothing that an operator could do something about.
+        .disable_statement_logging();
+    Ok(options)
 }
 
 /// The schema's history, in order; a released file never changes. Listed here rather than by

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use sqlx::{Connection, Executor, SqliteConnection};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::checkpoint::Checkpoints;
 use super::{StoreError, audit};
 
 /// Steps in one transaction at most, so that a commit never takes unboundedly long.
@@ -33,14 +34,20 @@ pub struct Writer {
 impl Writer {
     /// Starts the task with a connection of its own. It ends, and closes the connection, when the
     /// last handle is dropped.
-    pub(super) fn spawn(connection: SqliteConnection) -> Self {
+    pub(super) fn spawn(connection: SqliteConnection, checkpoints: Checkpoints) -> Self {
         let (queue, receiver) = mpsc::channel(QUEUE_STEPS_MAX);
         let (running, ended) = watch::channel(());
-        tokio::spawn(async move {
+        // A thread of its own: each statement is a question to the database's thread and an answer from
+        // it, and the runtime's workers would look for other work in between.
+        let thread = std::thread::Builder::new().name("database-writer".to_owned());
+        let write = move || {
             let _guard = crate::panics::AbortOnPanic("the database writer");
-            run(connection, receiver).await;
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            let runtime = runtime.expect("a runtime without drivers needs nothing");
+            runtime.block_on(run(connection, checkpoints, receiver));
             drop(running);
-        });
+        };
+        thread.spawn(write).expect("the system has a thread");
         Self { queue, ended }
     }
 
@@ -66,7 +73,11 @@ impl Writer {
     }
 }
 
-async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Box<dyn Queued>>) {
+async fn run(
+    mut connection: SqliteConnection,
+    checkpoints: Checkpoints,
+    mut queue: mpsc::Receiver<Box<dyn Queued>>,
+) {
     let mut group = Vec::new();
     // Hash of the newest chained audit row, once it is known.
     let mut chained = None;
@@ -84,18 +95,25 @@ async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Box<dyn
         let outcome = run_group(&mut connection, &mut group, &mut chained).await;
         behind = *outcome.as_ref().unwrap_or(&false);
         let outcome = outcome.map(drop);
-        if let Err(StoreError::Durability(reason)) = &outcome {
-            // Whether the commit is on disk is unknown, and asking fsync again would lie. The next
-            // start reads what is really there.
-            tracing::error!(%reason, "a commit may not be durable; ending the process");
-            std::process::abort();
-        }
+        end_if_in_doubt(&outcome);
         for step in group.drain(..) {
             step.settle(outcome.clone());
         }
+        end_if_in_doubt(&checkpoints.between(&mut connection).await);
     }
+    // The last connection that closes moves what is left of the log: it has to be one that writes.
+    checkpoints.close().await;
     if let Err(error) = connection.close().await {
         tracing::warn!(%error, "closing the database");
+    }
+}
+
+/// Whether it is on disk is unknown, and asking fsync again would lie. The next start reads what is
+/// really there.
+fn end_if_in_doubt(outcome: &Result<(), StoreError>) {
+    if let Err(StoreError::Durability(reason)) = outcome {
+        tracing::error!(%reason, "a commit may not be durable; ending the process");
+        std::process::abort();
     }
 }
 
@@ -124,7 +142,7 @@ async fn run_group(
         }
         Err(error) => {
             *chained = None;
-            let failure = commit_failure(&error);
+            let failure = durability(&error);
             // Best effort: SQLite may have rolled back by itself.
             let _ = connection.execute("ROLLBACK").await;
             Err(failure)
@@ -148,7 +166,7 @@ async fn run_steps(
 }
 
 /// A full disk is an ordinary refusal; an I/O error (primary code 10) leaves durability in doubt.
-fn commit_failure(error: &sqlx::Error) -> StoreError {
+pub(super) fn durability(error: &sqlx::Error) -> StoreError {
     let code = error
         .as_database_error()
         .and_then(|error| error.code())
