@@ -69,15 +69,25 @@ pub(super) async fn run(directory: &Directory, command: &AuditCommand) -> anyhow
                 )),
                 None => Box::new(std::io::stdout().lock()),
             };
-            follow(&mut reader, None, |row| match row.id > *after {
+            let followed = follow(&mut reader, None, |row| match row.id > *after {
                 true => write_row(&mut output, row),
                 false => Ok(()),
-            })
-            .await?;
-            output.flush()?;
-            Ok(())
+            });
+            match followed.await {
+                Ok(_) => Ok(output.flush()?),
+                // Whoever reads has seen enough.
+                Err(error) if is_broken_pipe(&error) => Ok(()),
+                Err(error) => Err(error),
+            }
         }
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let of_json = error.downcast_ref::<serde_json::Error>();
+    let kind = of_json.and_then(serde_json::Error::io_error_kind);
+    let kind = kind.or_else(|| Some(error.downcast_ref::<std::io::Error>()?.kind()));
+    kind == Some(std::io::ErrorKind::BrokenPipe)
 }
 
 /// Follows the chain to its end; each row is told once it is known to be in it, or to wait for that.

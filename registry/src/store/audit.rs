@@ -3,48 +3,17 @@
 
 use std::path::Path;
 
-use iot_epp_api::device::SettableStatus;
-use iot_identity::DeviceId;
 use ring::digest;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{Connection, QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use super::rows::{sql_time, unix};
 use super::{Origin, StoreError};
-use crate::lifecycle::Device;
 
 /// Rows that are chained with one statement, at most.
 const CHAINED_MAX: i64 = 5000;
 
-/// One audit row for a state change of a device.
-pub(super) async fn write_audit(
-    connection: &mut SqliteConnection,
-    origin: &Origin,
-    device_id: DeviceId,
-    before: Option<&Device>,
-    after: Option<&Device>,
-    now: u64,
-) -> Result<(), StoreError> {
-    let before = before.map(audit_text);
-    let after = after.map(audit_text);
-    let object = device_id.as_str();
-    let (before, after) = (before.as_deref(), after.as_deref());
-    write_audit_text(connection, origin, object, before, after, now).await
-}
-
-fn audit_text(device: &Device) -> String {
-    let statuses: Vec<&str> = device.statuses.iter().map(SettableStatus::as_str).collect();
-    serde_json::json!({
-        "account": device.account,
-        "statuses": statuses,
-        "deleteRequestedAt": device.delete_requested_at,
-        "expiresAt": device.expires_at,
-        "version": device.version,
-    })
-    .to_string()
-}
-
-/// The same with the states as texts.
+/// One audit row, with the states before and after as texts.
 pub(super) async fn write_audit_text(
     connection: &mut SqliteConnection,
     origin: &Origin,

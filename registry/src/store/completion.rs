@@ -7,7 +7,7 @@ use iot_identity::{DeviceId, Slot, ZoneName};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
-use super::audit::write_audit;
+use super::audited::{audited, write_audit};
 use super::journal::insert_journal;
 use super::messages::{Occasion, send_notices};
 use super::registration::Purpose;
@@ -242,7 +242,13 @@ impl Complete {
         let rows = insert_journal(connection, &device, &published, kind, self.now).await?;
         let (seq, last_seq) = rows.ok_or_else(|| corrupt("a certificate without journal row"))?;
         let (id, now, origin) = (self.device_id, self.now, &self.origin);
-        write_audit(connection, origin, id, before.as_ref(), Some(&device), now).await?;
+        // Of the slots only the new one changed.
+        let changed = std::slice::from_ref(&credential);
+        let (before, after) = (
+            audited(before.as_ref(), &[], None),
+            audited(Some(&device), changed, None),
+        );
+        write_audit(connection, origin, id, (before, after), now).await?;
         let remembered = Remembered {
             rows,
             object_id: None,

@@ -6,7 +6,7 @@ use iot_epp_api::message::{Detail, Event, Message};
 use iot_identity::{DeviceId, Slot, ZoneName};
 use sqlx::{Row, SqliteConnection};
 
-use super::audit::write_audit;
+use super::audited::{audited, write_audit};
 use super::messages::{by_itself, send};
 use super::outcome::write_outcome;
 use super::registration::put_away;
@@ -133,17 +133,10 @@ impl Expire {
         let origin = by_itself("registry.purge", self.random);
         for row in &gone {
             let device_id = rows::device_id(row)?;
-            let before = rows::facts(connection, device_id).await?.device;
+            let facts = rows::facts(connection, device_id).await?;
             put_away(connection, device_id).await?;
-            write_audit(
-                connection,
-                &origin,
-                device_id,
-                before.as_ref(),
-                None,
-                self.now,
-            )
-            .await?;
+            let before = audited(facts.device.as_ref(), &facts.credentials, None);
+            write_audit(connection, &origin, device_id, (before, None), self.now).await?;
         }
         Ok(gone.len())
     }

@@ -5,11 +5,12 @@
 //! - `registration`, `completion`, `change`, `transfers`, `expiry`, `publication`, `accounts`, `grants`,
 //!   `proofs`, `messages`, `load`, `start`: the steps of such a transaction, by what they are about.
 //! - `checkpoint`: moves the write-ahead log into the database, beside the commits.
-//! - `outcome`, `journal`, `audit`, `replay`: what is written with each of them.
+//! - `outcome`, `journal`, `audit`, `audited`, `replay`: what is written with each of them.
 //! - `rows`: rows to values.
 
 mod accounts;
 mod audit;
+mod audited;
 mod change;
 mod checkpoint;
 mod completion;

@@ -3,7 +3,7 @@
 use iot_identity::ZoneName;
 use sqlx::SqliteConnection;
 
-use super::audit::write_audit;
+use super::audited::{audited, write_audit};
 use super::journal::insert_journal;
 use super::messages::{Occasion, send_notices};
 use super::rows::{corrupt, sql_time};
@@ -36,7 +36,6 @@ pub(super) async fn write_outcome(
     outcome: Outcome,
     now: u64,
 ) -> Result<Written, StoreError> {
-    let before = facts.device.as_ref();
     update_device(connection, &outcome.device).await?;
     for (old, new) in facts.credentials.iter().zip(&outcome.credentials) {
         if old != new {
@@ -51,15 +50,16 @@ pub(super) async fn write_outcome(
     };
     let published = to_publish(&facts, &outcome, now);
     let rows = insert_journal(connection, &outcome.device, &published, kind, now).await?;
-    write_audit(
-        connection,
-        origin,
-        outcome.device.device_id,
-        before,
-        Some(&outcome.device),
-        now,
-    )
-    .await?;
+    let (device, credentials) = (&outcome.device, &outcome.credentials);
+    let before = audited(
+        facts.device.as_ref(),
+        &facts.credentials,
+        facts.transfer.as_ref(),
+    );
+    // A transfer that was not touched is what it was.
+    let after = transfer.as_ref().or(facts.transfer.as_ref());
+    let after = audited(Some(device), credentials, after);
+    write_audit(connection, origin, device.device_id, (before, after), now).await?;
     let occasion = Occasion {
         origin,
         zone,

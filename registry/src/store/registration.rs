@@ -9,6 +9,7 @@ use iot_epp_api::Role;
 use iot_identity::DeviceId;
 use sqlx::SqliteConnection;
 
+use super::audited::{audited, write_audit};
 use super::outcome::Rows;
 use super::replay::{Remembered, Replay, replay_of};
 use super::rows::{self, sql_time};
@@ -109,6 +110,15 @@ impl Step for Reserve {
         };
         if reservation.supersedes_deleted {
             put_away(connection, self.device_id).await?;
+            let before = audited(facts.device.as_ref(), &facts.credentials, None);
+            write_audit(
+                connection,
+                &self.origin,
+                self.device_id,
+                (before, None),
+                self.now,
+            )
+            .await?;
         }
         self.write_intent(connection, &reservation).await?;
         Ok(Reserved::Slot(reservation))

@@ -5,6 +5,7 @@ use std::process::{Command as Process, Output};
 
 use iot_epp_api::Reply;
 use iot_epp_api::command::{Command, MessageCommand};
+use iot_epp_api::device::WithdrawReason;
 use iot_registry::store::{AuditReader, AuditRow};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection, Executor};
@@ -134,6 +135,48 @@ async fn a_row_names_the_door_and_what_was_before_and_after() {
         "no secrets"
     );
     stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_names_the_slot_its_certificate_and_whom_it_is_for() {
+    let cast = crate::transfers::Cast::open().await;
+    let (id, _) = cast.device(1).await;
+    cast.losing.issued(new_slot(id, new_csr(), None)).await;
+    cast.losing.changed(bind(id, 2, "asp-one")).await;
+    cast.losing
+        .changed(withdraw(id, 1, WithdrawReason::Compromised))
+        .await;
+    cast.losing.transfer(push(id, "mno-gaining")).await;
+    let rows = rows_after(&cast.stage, 0).await;
+    let of_device = rows.iter().filter(|row| row.object == id.as_str());
+    let states = |text: &Option<String>| -> serde_json::Value {
+        text.as_deref().map_or(serde_json::Value::Null, |text| {
+            serde_json::from_str(text).unwrap()
+        })
+    };
+    let seen: Vec<_> = of_device
+        .map(|row| (states(&row.before), states(&row.after)))
+        .collect();
+    let [created, auth_info, second, bound, withdrawn, pushed] = seen.as_slice() else {
+        panic!("{seen:?}")
+    };
+    let slot = |state: &serde_json::Value| state["slots"][0].clone();
+    assert_eq!(slot(&created.1)["asp"], "asp-one");
+    assert_eq!(slot(&created.1)["serial"].as_str().unwrap().len() % 2, 0);
+    assert!(auth_info.0["authInfoUntil"].is_null() && auth_info.1["authInfoUntil"].is_u64());
+    assert!(auth_info.1["slots"].as_array().unwrap().is_empty());
+    assert_eq!(
+        (&second.0["slots"], slot(&second.1)["slot"].as_u64()),
+        (&serde_json::json!([]), Some(2))
+    );
+    assert!(slot(&bound.0)["asp"].is_null());
+    assert_eq!(slot(&bound.1)["asp"], "asp-one");
+    assert!(slot(&withdrawn.0)["withdrawn"].is_null());
+    assert_eq!(slot(&withdrawn.1)["withdrawn"], "compromised");
+    assert_eq!(slot(&withdrawn.1)["serial"], slot(&created.1)["serial"]);
+    assert_eq!(pushed.1["transfer"]["gaining"], "mno-gaining");
+    assert_eq!(pushed.1["transfer"]["status"], "pending");
+    cast.stage.close().await;
 }
 
 fn verify(directory: &Path, more: &[&str]) -> Output {
