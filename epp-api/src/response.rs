@@ -202,7 +202,7 @@ pub struct SlotCertificate {
 }
 
 /// Accepted and durable, not yet published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
     /// Number to ask for with [`crate::command::DeviceCommand::Process`].
     pub process_id: u64,
@@ -214,6 +214,8 @@ pub struct Pending {
     pub at: OffsetDateTime,
     /// End of the registration.
     pub expires_at: OffsetDateTime,
+    /// The transfer that was completed, which EPP describes in any case (RFC 5730 §2.9.3.4).
+    pub transfer: Option<Box<TransferInfo>>,
 }
 
 /// Whether one id could be registered; says nothing about who has it.

@@ -257,6 +257,7 @@ fn reply() -> impl Strategy<Value = Reply> {
         kind,
         at,
         expires_at,
+        transfer: None,
     });
     let queue = (any::<u64>(), of(message().prop_map(Box::new)));
     let left = (0..3_u64, of(any::<u64>()));

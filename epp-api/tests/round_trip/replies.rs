@@ -155,6 +155,7 @@ fn any_pending() -> impl Strategy<Value = Reply> {
                 kind,
                 at,
                 expires_at,
+                transfer: None,
             })
         },
     )

@@ -100,6 +100,7 @@ pub(crate) fn pending(device_id: DeviceId, kind: ProcessKind) -> Pending {
         kind,
         at: datetime!(2026-11-22 01:00:00 UTC),
         expires_at: datetime!(2027-11-22 01:00:00 UTC),
+        transfer: None,
     }
 }
 

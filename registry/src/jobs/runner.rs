@@ -12,13 +12,14 @@ use iot_epp_api::{
     Caller, ClientTransactionId, Door, Problem, Reply, Request, Response, ResultCode, Scopes,
     server_transaction_id,
 };
+use iot_identity::DeviceId;
 use tokio::task::JoinHandle;
 
 use super::{RawRow, Spool};
 use crate::clock::unix_now;
 use crate::description::account_name;
 use crate::pem::certificate_pem;
-use crate::service::{Service, random_octets};
+use crate::service::{ARRIVING_OCTETS_MAX, Service, random_octets};
 use crate::store::{ForgetJobs, JobRow, RowsDone, StoreError};
 
 /// Rows of one job before the next job has its turn, and rows that are at work at the same time: enough
@@ -31,6 +32,13 @@ const IDLE: Duration = Duration::from_secs(1);
 const KEPT_SECS: u64 = 30 * 24 * 3600;
 /// Pause before a job that failed by itself is tried again.
 const AGAIN_AFTER: Duration = Duration::from_secs(30);
+/// Pause before a job goes on whose rows the registry could not carry out.
+const NOT_NOW_PAUSE: Duration = Duration::from_secs(2);
+/// Rows between two looks whether the job was cancelled.
+const LOOK_ROWS: usize = 64;
+/// Octets of rows and results, of all its jobs together, from which an account's jobs wait: what many short
+/// rows fail with is longer than they are.
+const ACCOUNT_OCTETS_MAX: u64 = 2 * ARRIVING_OCTETS_MAX;
 
 /// Jobs that failed by themselves, and when each of them is tried again.
 type Standing = BTreeMap<u64, Instant>;
@@ -57,6 +65,16 @@ enum JobsError {
     Store(#[from] StoreError),
     #[error("the files of jobs: {0}")]
     Spool(#[from] std::io::Error),
+    /// The registry cannot carry rows out at present; what is here is not a row's result.
+    #[error("rows cannot be carried out now: {reason}")]
+    NotNow { reason: String },
+}
+
+/// What came of rows: results in their order, up to the first row without one.
+struct CarriedOut {
+    results: Vec<JobResult>,
+    /// Why there are no more.
+    stopped: Option<JobsError>,
 }
 
 /// Some rows of each job; false when there was nothing to do. A job that fails by itself stands
@@ -75,18 +93,28 @@ async fn turn(service: &Service, standing: &mut Standing) -> Result<bool, JobsEr
         }
         match some_rows(service, job).await {
             Ok(moved) => has_moved |= moved,
+            Err(JobsError::NotNow { reason }) => {
+                tracing::warn!(job_id, %reason, "a job waits");
+                standing.insert(job_id, Instant::now() + NOT_NOW_PAUSE);
+            }
             Err(error @ (JobsError::Spool(_) | JobsError::Store(StoreError::Corrupt(_)))) => {
                 tracing::error!(alarm = true, job_id, %error, "a job stands still");
                 standing.insert(job_id, Instant::now() + AGAIN_AFTER);
             }
             Err(error) => return Err(error),
         }
+        service.no_job_at_work();
     }
     Ok(has_moved)
 }
 
 /// The next rows of a job; false when none is whole yet.
 async fn some_rows(service: &Service, job: JobRow) -> Result<bool, JobsError> {
+    service.job_at_work(job.job_id);
+    if service.store().job_octets(&job.account).await? > ACCOUNT_OCTETS_MAX {
+        let reason = "the rows and results of its account's jobs fill the disk".to_owned();
+        return Err(JobsError::NotNow { reason });
+    }
     let is_closed = job.state == JobState::Closed;
     let range = (job.done_octets, job.row_octets);
     let spool = service.spool().clone();
@@ -94,22 +122,34 @@ async fn some_rows(service: &Service, job: JobRow) -> Result<bool, JobsError> {
         spool.rows(job.job_id, range, is_closed, TURN_ROWS)
     });
     let rows = rows.await?;
-    let Some(last) = rows.last() else {
+    if rows.is_empty() {
         if is_closed {
             write_down(service, done(&job, &job.done_octets, (0, 0), 0)).await?;
         }
         return Ok(is_closed);
-    };
-    let done_octets = last.end;
-    let count = rows.len();
-    let results = carry_out(service, &job, rows).await?;
-    if results.len() < count {
-        return Err(std::io::Error::other("a row ended without a result").into());
     }
+    let ends: Vec<u64> = rows.iter().map(|row| row.end).collect();
+    let CarriedOut { results, stopped } = carry_out(service, &job, rows).await?;
+    if let Some(last) = results.len().checked_sub(1) {
+        write_results(service, &job, &results, ends[last]).await?;
+    }
+    match stopped {
+        None => Ok(true),
+        Some(error) => Err(error),
+    }
+}
+
+/// Makes results durable, then how far the job is.
+async fn write_results(
+    service: &Service,
+    job: &JobRow,
+    results: &[JobResult],
+    done_octets: u64,
+) -> Result<(), JobsError> {
     let succeeded = results.iter().filter(|one| one.code.is_success()).count() as u64;
     let failed = results.len() as u64 - succeeded;
     let mut text = Vec::new();
-    for result in &results {
+    for result in results {
         serde_json::to_writer(&mut text, result).map_err(std::io::Error::other)?;
         text.push(b'\n');
     }
@@ -120,9 +160,9 @@ async fn some_rows(service: &Service, job: JobRow) -> Result<bool, JobsError> {
         spool.write_results(job_id, offset, &text)
     })
     .await?;
-    let step = done(&job, &done_octets, (succeeded, failed), written);
+    let step = done(job, &done_octets, (succeeded, failed), written);
     write_down(service, step).await?;
-    Ok(true)
+    Ok(())
 }
 
 /// Writes down how far a job is; its rows are not needed after the last one.
@@ -158,12 +198,13 @@ async fn blocking<T: Send + 'static>(
     done.unwrap_or_else(|_| Err(std::io::Error::other("reading or writing panicked")))
 }
 
-/// Carries rows out, several at the same time; results are in the order of the rows.
+/// Carries rows out, several at the same time. Rows behind the one that has no result may have been
+/// carried out as well; that they are repeated changes nothing.
 async fn carry_out(
     service: &Service,
     job: &JobRow,
     rows: Vec<RawRow>,
-) -> Result<Vec<JobResult>, JobsError> {
+) -> Result<CarriedOut, JobsError> {
     let role = service.store().enabled_role(&job.account).await?;
     let account = account_name(&job.account).map_err(StoreError::from)?;
     let caller = role.map(|role| Caller {
@@ -174,12 +215,20 @@ async fn carry_out(
     let action: Result<JobAction, _> = serde_json::from_str(&job.action);
     let action = action.map_err(|_| StoreError::Corrupt("a job's action".to_owned()))?;
     let (caller, action) = (Arc::new(caller), Arc::new(action));
-    let mut results = Vec::with_capacity(rows.len());
+    let mut done = CarriedOut {
+        results: Vec::with_capacity(rows.len()),
+        stopped: None,
+    };
     let mut at_work = VecDeque::new();
-    for (row, raw) in (job.rows_done() + 1..).zip(rows) {
+    for (number, raw) in rows.into_iter().enumerate() {
         if at_work.len() == ROWS_AT_WORK {
-            results.extend(finished(&mut at_work).await);
+            take_oldest(&mut at_work, &mut done).await;
         }
+        let looks = number % LOOK_ROWS == 0;
+        if done.stopped.is_some() || looks && is_cancelled(service, job).await? {
+            break;
+        }
+        let row = job.rows_done() + 1 + number as u64;
         let (service, caller) = (service.clone(), Arc::clone(&caller));
         let (action, job_id) = (Arc::clone(&action), job.job_id);
         at_work.push_back(tokio::spawn(async move {
@@ -188,16 +237,41 @@ async fn carry_out(
         }));
     }
     while !at_work.is_empty() {
-        results.extend(finished(&mut at_work).await);
+        take_oldest(&mut at_work, &mut done).await;
     }
-    Ok(results)
+    Ok(done)
 }
 
-/// The result of the oldest row at work. One that panicked has none, and the job stops there: its rows
-/// are carried out again.
-async fn finished(at_work: &mut VecDeque<JoinHandle<JobResult>>) -> Option<JobResult> {
-    at_work.pop_front()?.await.ok()
+async fn is_cancelled(service: &Service, job: &JobRow) -> Result<bool, StoreError> {
+    let now = service.store().job(&job.account, job.job_id).await?;
+    Ok(now.is_none_or(|job| job.state == JobState::Cancelled))
 }
+
+/// Takes the result of the oldest row at work. One that panicked has none, and one that the registry
+/// could not carry out has none yet: the job stops before it.
+async fn take_oldest(at_work: &mut VecDeque<JoinHandle<RowResult>>, done: &mut CarriedOut) {
+    let Some(row) = at_work.pop_front() else {
+        return;
+    };
+    let result = row.await;
+    if done.stopped.is_some() {
+        return;
+    }
+    match result {
+        Ok(Ok(result)) => done.results.push(result),
+        Ok(Err(problem)) => {
+            let reason = problem.reason;
+            done.stopped = Some(JobsError::NotNow { reason });
+        }
+        Err(error) => {
+            let text = format!("a row ended without a result: {error}");
+            done.stopped = Some(std::io::Error::other(text).into());
+        }
+    }
+}
+
+/// What came of a row, or why the registry could not carry it out now.
+type RowResult = Result<JobResult, Problem>;
 
 async fn carry_out_one(
     service: &Service,
@@ -206,7 +280,7 @@ async fn carry_out_one(
     action: &JobAction,
     row: u64,
     raw: RawRow,
-) -> JobResult {
+) -> RowResult {
     let refused = |problem: Problem| {
         result_of(
             row,
@@ -226,14 +300,28 @@ async fn carry_out_one(
         Ok(command) => command,
         Err(refusal) => return refused(refusal.problem),
     };
-    let device_id = command.device_id();
+    let Some(device_id) = command.device_id() else {
+        let reason = "the row names no device";
+        return refused(Problem::new(ResultCode::RequiredParameterMissing, reason));
+    };
     let transaction_id = format!("job-{job_id}-{row}");
     let transaction_id = ClientTransactionId::parse(&transaction_id).ok();
     let request = Request::new(command, transaction_id, Door::Bulk);
-    result_of(row, device_id, service.execute(caller, request).await)
+    let response = service.execute(caller, request).await;
+    if let Ok(Reply::Pending(_)) = response.outcome
+        && *action == JobAction::Create
+        && let Some(issued) = service.newest_certificate(device_id).await?
+    {
+        // Nobody gets another answer to this row: what it issued belongs to its result.
+        let mut result = result_of(row, Some(device_id), response)?;
+        result.slot = Some(issued.slot);
+        result.certificate_pem = Some(certificate_pem(&issued.certificate));
+        return Ok(result);
+    }
+    result_of(row, Some(device_id), response)
 }
 
-fn result_of(row: u64, device_id: Option<iot_identity::DeviceId>, response: Response) -> JobResult {
+fn result_of(row: u64, device_id: Option<DeviceId>, response: Response) -> RowResult {
     let mut result = JobResult {
         row,
         device_id,
@@ -249,7 +337,8 @@ fn result_of(row: u64, device_id: Option<iot_identity::DeviceId>, response: Resp
             result.certificate_pem = Some(certificate_pem(&issued.certificate.certificate));
         }
         Ok(_) => {}
+        Err(problem) if problem.code == ResultCode::CommandFailed => return Err(problem),
         Err(problem) => result.reason = Some(problem.reason),
     }
-    result
+    Ok(result)
 }

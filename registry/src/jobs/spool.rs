@@ -74,6 +74,28 @@ impl Spool {
         Ok(())
     }
 
+    /// Whether the last row is not longer than a row may be, once these octets stand at the end of the
+    /// others: rows without an end would be read again whenever something is added to them.
+    ///
+    /// # Errors
+    /// What is there cannot be read.
+    pub fn ends_soon(
+        &self,
+        job_id: u64,
+        (begin, end): (u64, u64),
+        rows: &[u8],
+    ) -> io::Result<bool> {
+        let mut open = octets_behind_line(rows);
+        if open == rows.len() && end > begin {
+            let before = (end - begin).min(JOB_ROW_OCTETS_MAX as u64 + 1);
+            let mut tail = vec![0; usize::try_from(before).unwrap_or(JOB_ROW_OCTETS_MAX + 1)];
+            let file = self.file(job_id, "rows")?;
+            file.read_exact_at(&mut tail, end - before)?;
+            open += octets_behind_line(&tail);
+        }
+        Ok(open <= JOB_ROW_OCTETS_MAX)
+    }
+
     /// Whole rows from this place, at most so many; with `is_closed` the end of the file ends a row too.
     ///
     /// # Errors
@@ -123,6 +145,12 @@ impl Spool {
             let _ = std::fs::remove_file(self.path(job_id, kind));
         }
     }
+}
+
+/// Octets behind the last end of a line.
+fn octets_behind_line(octets: &[u8]) -> usize {
+    let last = octets.iter().rposition(|octet| *octet == b'\n');
+    octets.len() - last.map_or(0, |last| last + 1)
 }
 
 /// Takes lines out of a file, no longer ones than a row may be.
@@ -227,6 +255,23 @@ mod tests {
         assert_eq!(lines(&text, false), [(None, end), line("next", end + 5)]);
         assert_eq!(lines(&long, false), []);
         assert_eq!(lines(&long, true), [(None, end - 1)]);
+    }
+
+    #[test]
+    fn a_row_that_does_not_end_is_known_over_parts() {
+        let scratch = tempfile::tempdir().unwrap();
+        let spool = Spool::open(scratch.path()).unwrap();
+        let part = "x".repeat(JOB_ROW_OCTETS_MAX);
+        spool.write_rows(1, 0, b"{}\n").unwrap();
+        assert!(spool.ends_soon(1, (0, 3), part.as_bytes()).unwrap());
+        spool.write_rows(1, 3, part.as_bytes()).unwrap();
+        let end = 3 + part.len() as u64;
+        assert!(!spool.ends_soon(1, (0, end), b"y").unwrap());
+        assert!(spool.ends_soon(1, (0, end), b"\n").unwrap());
+        assert!(spool.ends_soon(1, (0, end), b"y\nnext").unwrap());
+        assert!(spool.ends_soon(1, (end, end), b"y").unwrap());
+        let long = format!("{part}y\n");
+        assert!(spool.ends_soon(1, (0, 0), long.as_bytes()).unwrap());
     }
 
     #[test]

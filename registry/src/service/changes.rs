@@ -65,7 +65,7 @@ impl Service {
         let device = facts.device.as_ref();
         let device = device.ok_or_else(Problem::object_does_not_exist)?;
         // It is durable, whatever happens while looking for its publication.
-        let published = self.published(rows, wanted).await;
+        let published = self.published(origin, rows, wanted).await;
         let times = match published.unwrap_or(Published::Pending) {
             Published::Nothing => None,
             Published::Times(times) => Some(times),
@@ -76,6 +76,7 @@ impl Service {
                     kind,
                     at: device.updated_at,
                     expires_at: device.expires_at,
+                    transfer: None,
                 };
                 return self.pending(awaited, rows, wanted).await;
             }

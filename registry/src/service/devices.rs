@@ -109,7 +109,7 @@ impl Service {
             availabilities.push(Availability {
                 device_id,
                 available: refusal.is_none(),
-                reason: refusal.map(|refusal| refusal.to_string()),
+                reason: refusal.map(|refusal| why_unavailable(&refusal).to_owned()),
             });
         }
         Ok(Reply::Availability(availabilities))
@@ -169,11 +169,13 @@ impl Service {
             }
             ProcessKind::Update | ProcessKind::Restore | ProcessKind::Transfer => Wanted::Either,
         };
+        let is_applied = self.publisher().applied() >= process_id;
         let state = match result {
             Some(PublicationResult::Quarantined) => ProcessState::Failed,
-            Some(_) => ProcessState::Completed,
-            None if self.publisher().applied() >= process_id => ProcessState::Completed,
-            None => ProcessState::Pending,
+            // What takes back overtakes what a command gave before it.
+            Some(_) if wanted == Wanted::Withdrawal || is_applied => ProcessState::Completed,
+            None if is_applied => ProcessState::Completed,
+            Some(_) | None => ProcessState::Pending,
         };
         let publication = result.and_then(|result| times(&[result], wanted, self.ttls_secs()));
         Ok(Reply::Process(ProcessStatus {
@@ -182,5 +184,15 @@ impl Service {
             state,
             publication,
         }))
+    }
+}
+
+/// Why an id cannot be registered, in the 32 characters that EPP has room for (RFC 5730 §4.1, `reasonType`).
+fn why_unavailable(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Exists(_) => "registered already",
+        Refusal::OutsideRanges(_) => "outside of this account's ranges",
+        Refusal::NoRoom => "no room for another device",
+        _ => "not available",
     }
 }

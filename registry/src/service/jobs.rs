@@ -1,11 +1,14 @@
 //! Bulk jobs: begun, given rows, asked about. [`crate::jobs`] carries them out.
 
 use std::io::{BufRead, BufReader};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use iot_epp_api::command::{JobAction, JobCommand};
+use iot_epp_api::command::{JOB_ROW_OCTETS_MAX, JobAction, JobCommand};
 use iot_epp_api::job::{JobInfo, JobResult, JobState};
+use iot_epp_api::response::SlotCertificate;
 use iot_epp_api::{Caller, Problem, Reply, ResultCode};
+use iot_identity::DeviceId;
 
 use super::{Handled, Service, other_content_problem, store_problem};
 use crate::clock::unix_now;
@@ -15,8 +18,12 @@ use crate::store::{CreateJob, EndJob, JobCreated, JobRow, Origin, RowsArrived};
 
 /// Octets of rows that a job may have.
 const ROW_OCTETS_MAX: u64 = 8 << 30;
+/// Octets of rows and results that all jobs of an account have together when rows arrive.
+pub(crate) const ARRIVING_OCTETS_MAX: u64 = 32 << 30;
 /// Octets of results that are read at once.
 const READ_OCTETS: usize = 256 * 1024;
+/// Octets from which a page of results has no further ones: where it ends, the next one begins.
+const PAGE_OCTETS: usize = 1024 * 1024;
 /// Jobs in a list.
 const JOBS_MAX: u32 = 1000;
 
@@ -76,15 +83,7 @@ impl Service {
         origin: Origin,
         action: JobAction,
     ) -> Result<Handled, Problem> {
-        // Its rows are carried out without a token: what the token may not do, its job may not do.
-        let needed = action.scope();
-        if !caller.scopes.contains(needed) {
-            let reason = format!(
-                "this token may not be used for this; it needs the scope {}",
-                needed.as_str()
-            );
-            return Err(Problem::new(ResultCode::AuthorizationError, reason));
-        }
+        require_scope(caller, &action)?;
         let step = CreateJob {
             origin,
             action: serde_json::to_string(&action).map_err(|_| unwritten())?,
@@ -113,6 +112,7 @@ impl Service {
     ) -> Result<Reply, Problem> {
         let _one_at_a_time = self.inner.appending.lock().await;
         let job = self.own_job(caller, job_id).await?;
+        require_scope(caller, &action_of(&job)?)?;
         let end = offset.saturating_add(rows.len() as u64);
         if end <= job.row_octets {
             return Ok(Reply::Job(info(&job)));
@@ -128,10 +128,30 @@ impl Service {
             );
             return Err(Problem::new(ResultCode::ParameterRange, reason));
         }
+        let held = self.store().job_octets(&job.account).await;
+        if held.map_err(store_problem)? + rows.len() as u64 > ARRIVING_OCTETS_MAX {
+            let reason = "the rows and results of this account's jobs are too many; cancel unfinished \
+                          jobs, or wait until results of ended ones are removed, 30 days after their end";
+            return Err(Problem::new(ResultCode::DataManagementPolicy, reason));
+        }
         let spool = self.spool().clone();
-        let written =
-            tokio::task::spawn_blocking(move || spool.write_rows(job_id, offset, &rows)).await;
-        if !matches!(written, Ok(Ok(()))) {
+        let begun = job.done_octets;
+        let written = tokio::task::spawn_blocking(move || {
+            let is_short = spool.ends_soon(job_id, (begun, offset), &rows)?;
+            if is_short {
+                spool.write_rows(job_id, offset, &rows)?;
+            }
+            Ok::<_, std::io::Error>(is_short)
+        });
+        let written = written.await;
+        if matches!(written, Ok(Ok(false))) {
+            let reason = format!(
+                "the last row is longer than {JOB_ROW_OCTETS_MAX} octets and has not ended; nothing of this \
+                 part was taken"
+            );
+            return Err(Problem::new(ResultCode::ParameterRange, reason));
+        }
+        if !matches!(written, Ok(Ok(true))) {
             tracing::error!(
                 alarm = true,
                 job_id,
@@ -182,6 +202,8 @@ impl Service {
         after: u64,
         limit: u32,
     ) -> Result<Reply, Problem> {
+        // Asked first: what was at work then is written down now.
+        let is_at_work = self.inner.job_at_work.load(Ordering::SeqCst) == job_id;
         let job = self.own_job(caller, job_id).await?;
         let mark = self.store().job_mark(job_id, after).await;
         let (rows, begin) = mark.map_err(store_problem)?;
@@ -202,13 +224,68 @@ impl Service {
             }
         };
         let last = results.last().map_or(after, |result| result.row);
-        let is_ended = matches!(job.state, JobState::Finished | JobState::Cancelled);
+        // Rows that were at work when a job was cancelled are carried out, and have results.
+        let is_ended = match job.state {
+            JobState::Finished => true,
+            JobState::Cancelled => !is_at_work,
+            JobState::Open | JobState::Closed => false,
+        };
         let next_after = (last < job.rows_done() || !is_ended).then_some(last);
         Ok(Reply::JobResults {
             results,
             next_after,
         })
     }
+}
+
+impl Service {
+    /// Notes that rows of this job are carried out now.
+    pub(crate) fn job_at_work(&self, job_id: u64) {
+        self.inner.job_at_work.store(job_id, Ordering::SeqCst);
+    }
+
+    /// Notes that the rows that were carried out are written down.
+    pub(crate) fn no_job_at_work(&self) {
+        self.inner.job_at_work.store(0, Ordering::SeqCst);
+    }
+
+    /// The certificate of a device's newest slot that was not withdrawn.
+    pub(crate) async fn newest_certificate(
+        &self,
+        device_id: DeviceId,
+    ) -> Result<Option<SlotCertificate>, Problem> {
+        let facts = self.store().facts(device_id).await.map_err(store_problem)?;
+        let live = facts
+            .credentials
+            .iter()
+            .filter(|one| one.withdrawn.is_none());
+        let Some(newest) = live.map(|one| one.slot).max() else {
+            return Ok(None);
+        };
+        let certificate = self.store().certificate(device_id, newest).await;
+        let certificate = certificate.map_err(store_problem)?;
+        Ok(certificate.map(|certificate| self.with_chain(newest, certificate)))
+    }
+}
+
+fn action_of(job: &JobRow) -> Result<JobAction, Problem> {
+    serde_json::from_str(&job.action).map_err(|error| {
+        tracing::error!(alarm = true, job_id = job.job_id, %error, "a job's action cannot be read");
+        unwritten()
+    })
+}
+
+/// Rows are carried out without a token: what the token may not do, the rows that it sends may not do.
+fn require_scope(caller: &Caller, action: &JobAction) -> Result<(), Problem> {
+    let needed = action.scope();
+    if caller.scopes.contains(needed) {
+        return Ok(());
+    }
+    let reason = format!(
+        "this token may not be used for this; it needs the scope {}",
+        needed.as_str()
+    );
+    Err(Problem::new(ResultCode::AuthorizationError, reason))
 }
 
 fn unwritten() -> Problem {
@@ -228,8 +305,16 @@ fn results_of(
     let reader = BufReader::with_capacity(READ_OCTETS, spool.results(job_id, range)?);
     let lines = reader.lines().skip(skipped);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let read = |line: std::io::Result<String>| Ok(serde_json::from_str(&line?)?);
-    lines.take(limit).map(read).collect()
+    let (mut results, mut octets) = (Vec::new(), 0);
+    for line in lines.take(limit) {
+        let line = line?;
+        octets += line.len();
+        results.push(serde_json::from_str(&line)?);
+        if octets >= PAGE_OCTETS {
+            break;
+        }
+    }
+    Ok(results)
 }
 
 fn info(job: &JobRow) -> JobInfo {

@@ -23,10 +23,10 @@ mod transfers;
 pub(crate) mod zone;
 
 pub use accounts::new_token;
+pub(crate) use jobs::ARRIVING_OCTETS_MAX;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use iot_epp_api::command::{Command, DeviceCommand, ZoneCommand};
 use iot_epp_api::{Caller, Problem, Reply, Request, ResultCode};
@@ -45,9 +45,6 @@ use crate::jobs::Spool;
 use crate::lifecycle::{Actor, Refusal};
 use crate::publisher::Publisher;
 use crate::store::{Closed, Origin, Recognised, Store, StoreError, Wish};
-
-/// How long a command waits for its publication before it answers "pending".
-const PUBLICATION_PATIENCE: Duration = Duration::from_secs(2);
 
 /// When a client may ask again for a registration while signing catches up.
 const LATE_RETRY_SECS: u32 = 60;
@@ -73,6 +70,8 @@ struct Inner {
     spool: Spool,
     /// Held while rows are added to a job.
     appending: tokio::sync::Mutex<()>,
+    /// The job whose rows are carried out now; 0 for none.
+    job_at_work: AtomicU64,
     /// Rung when a job has something new to do.
     jobs_grew: Notify,
     /// Those who wait for messages.
@@ -115,6 +114,7 @@ impl Service {
                 attempts: Attempts::default(),
                 spool,
                 appending: tokio::sync::Mutex::default(),
+                job_at_work: AtomicU64::new(0),
                 jobs_grew: Notify::new(),
                 news: News::default(),
                 recognition: Recognition::default(),

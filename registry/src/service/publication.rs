@@ -1,16 +1,23 @@
 //! From journal rows to what a command is answered with: by when its change is believed, or that it is
 //! pending.
 
+use std::time::{Duration, Instant};
+
 use iot_dns_zone::serial;
 use iot_epp_api::response::Pending;
-use iot_epp_api::{Problem, ProcessKind, PublicationTimes, Reply};
+use iot_epp_api::transfer::TransferInfo;
+use iot_epp_api::{Door, Problem, ProcessKind, PublicationTimes, Reply};
 use iot_identity::{DeviceId, Publication};
 
-use super::{PUBLICATION_PATIENCE, Service, store_problem};
+use super::{Service, store_problem};
 use crate::description::calendar;
 use crate::publisher::{PublicationResult, Visible};
 use crate::store::{JournalRow, NotePending, Origin, Rows};
 
+/// How long a command waits for its publication before it is answered as pending (design §5); a row of a
+/// job has nobody who waits for its answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE_OF_JOBS: Duration = Duration::from_secs(60);
 /// Clock skew that verifiers allow for: added to every moment of last belief.
 const VERIFIER_SKEW_SECS: u64 = 300;
 
@@ -45,25 +52,31 @@ pub(super) struct Awaited<'a> {
     pub(super) at: u64,
     /// End of the registration.
     pub(super) expires_at: u64,
+    /// The transfer that the command completed.
+    pub(super) transfer: Option<TransferInfo>,
 }
 
 impl Service {
-    /// Waits for the publication of these rows, at most as long as a command may wait.
-    pub(super) async fn published(&self, rows: Rows, wanted: Wanted) -> Result<Published, Problem> {
+    /// Waits for the publication of these rows, at most as long as a command from this door may wait.
+    pub(super) async fn published(
+        &self,
+        origin: &Origin,
+        rows: Rows,
+        wanted: Wanted,
+    ) -> Result<Published, Problem> {
         let Some((first, last)) = rows else {
             return Ok(Published::Nothing);
         };
-        if self.publication_result(last).await?.is_none()
-            && self
-                .publisher()
-                .wait(last, PUBLICATION_PATIENCE)
-                .await
-                .is_none()
-        {
-            return Ok(Published::Pending);
-        }
+        let is_job = origin.door == Door::Bulk.as_str();
+        let patience = if is_job { PATIENCE_OF_JOBS } else { PATIENCE };
+        let end = Instant::now() + patience;
         let mut results = Vec::new();
+        // Each of them: a later row that withdraws is published before an earlier one that activates.
         for seq in first..=last {
+            if self.publication_result(seq).await?.is_none() {
+                let left = end.saturating_duration_since(Instant::now());
+                self.publisher().wait(seq, left).await;
+            }
             match self.publication_result(seq).await? {
                 Some(result) => results.push(result),
                 None => return Ok(Published::Pending),
@@ -97,6 +110,7 @@ impl Service {
             kind: awaited.kind,
             at: calendar(awaited.at),
             expires_at: calendar(awaited.expires_at),
+            transfer: awaited.transfer.map(Box::new),
         }))
     }
 

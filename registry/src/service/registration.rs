@@ -244,7 +244,7 @@ impl Service {
         // It is durable, whatever happens while looking for its publication. Of the rows the first is
         // the new slot's; the others are of slots that had ended.
         let wanted = Wanted::Activation;
-        let published = self.published(rows, wanted).await;
+        let published = self.published(origin, rows, wanted).await;
         let Published::Times(times) = published.unwrap_or(Published::Pending) else {
             let awaited = Awaited {
                 origin,
@@ -252,6 +252,7 @@ impl Service {
                 kind,
                 at: device.updated_at,
                 expires_at: device.expires_at,
+                transfer: None,
             };
             return self.pending(awaited, rows, wanted).await;
         };

@@ -1,7 +1,13 @@
 //! What is refused first when the registry is in trouble.
 
-use iot_epp_api::command::{AccountChange, AccountCommand};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use iot_epp_api::command::{AccountChange, AccountCommand, JobAction, JobCommand, TransferCommand};
+use iot_epp_api::job::{JobInfo, JobState};
 use iot_epp_api::server::Registry as _;
+use iot_epp_api::transfer::Arrival;
 use iot_epp_api::{AccountName, ClientTransactionId, Door, IdPrefix, Role, Scopes};
 use iot_identity::DeviceId;
 use tempfile::TempDir;
@@ -142,5 +148,82 @@ async fn with_a_damaged_database_registrations_are_refused_and_withdrawals_taken
     place.deactivate(IDS[0]).await.unwrap();
     place.core.service.note_damage(false);
     place.register(IDS[1]).await.unwrap();
+    place.core.close().await;
+}
+
+impl Place {
+    async fn job(&self, command: JobCommand) -> JobInfo {
+        match self.give("mno-a", Command::Job(command)).await {
+            Ok(Reply::Job(job)) => job,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// The row of a job that registers a device with a new key.
+fn row(id: &str) -> String {
+    let Command::Device(DeviceCommand::Create { csr, .. }) = create(id) else {
+        unreachable!("a registration")
+    };
+    format!("{{\"id\":\"{id}\",\"csr\":\"{}\"}}\n", STANDARD.encode(csr))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_registry_cannot_do_now_is_no_result_of_a_row() {
+    let place = Place::new().await;
+    place.core.service.note_damage(true);
+    let action = JobAction::Create;
+    let job_id = place.job(JobCommand::Create { action }).await.job_id;
+    let append = JobCommand::Append {
+        job_id,
+        offset: 0,
+        rows: IDS.map(row).concat().into_bytes(),
+    };
+    place.job(append).await;
+    place.job(JobCommand::Close { job_id }).await;
+    let running = tokio::spawn(crate::jobs::run(place.core.service.clone()));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let job = place.job(JobCommand::Info { job_id }).await;
+    assert_eq!((job.rows_done, job.state), (0, JobState::Closed));
+    place.core.service.note_damage(false);
+    let begin = Instant::now();
+    let job = loop {
+        let job = place.job(JobCommand::Info { job_id }).await;
+        if job.state == JobState::Finished {
+            break job;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(30), "{job:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!((job.rows_succeeded, job.rows_failed), (2, 0));
+    running.abort();
+    let _ = running.await;
+    place.core.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transfer_that_the_zone_does_not_say_yet_is_pending() {
+    let place = Place::new().await;
+    let name = AccountName::parse("mno-b").unwrap();
+    let gaining = AccountCommand::Create {
+        name: name.clone(),
+        role: Role::Mno,
+    };
+    let gaining = Command::Account(gaining);
+    place.give(OPERATOR_ACCOUNT, gaining).await.unwrap();
+    place.register(IDS[0]).await.unwrap();
+    place.core.service.publisher().stop_with_lag(false).await;
+    let force = Command::Transfer(TransferCommand::Force {
+        device_id: DeviceId::parse(IDS[0]).unwrap(),
+        to: name,
+        arrival: Arrival::Held,
+    });
+    let reply = place.give(OPERATOR_ACCOUNT, force).await.unwrap();
+    let Reply::Pending(pending) = reply else {
+        panic!("{reply:?}")
+    };
+    assert_eq!(pending.kind, iot_epp_api::ProcessKind::Transfer);
+    let transfer = pending.transfer.unwrap();
+    assert_eq!(transfer.gaining.as_str(), "mno-b");
     place.core.close().await;
 }

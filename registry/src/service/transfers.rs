@@ -3,10 +3,10 @@
 use iot_epp_api::command::TransferCommand;
 use iot_epp_api::secret::Secret;
 use iot_epp_api::transfer::TransferInfo;
-use iot_epp_api::{Caller, Problem, Reply, ResultCode, Role};
+use iot_epp_api::{Caller, Problem, ProcessKind, Reply, ResultCode, Role};
 use iot_identity::DeviceId;
 
-use super::publication::{Published, Wanted};
+use super::publication::{Awaited, Published, Wanted};
 use super::{
     Handled, Service, actor, inconsistent, other_content_problem, refusal_problem, store_problem,
 };
@@ -43,7 +43,7 @@ impl Service {
             }
         };
         let step = DecideTransfer {
-            origin,
+            origin: origin.clone(),
             role: caller.role,
             zone: self.zone_name().clone(),
             device_id,
@@ -53,13 +53,17 @@ impl Service {
         match self.store().commit(step).await.map_err(store_problem)? {
             Transferred::Done { transfer, written } => {
                 self.publisher().journal_grew();
-                let reply = self.transferred(device_id, &transfer, written.rows).await?;
+                let (facts, rows) = (&written.facts, written.rows);
+                let reply = self.transferred(&origin, facts, &transfer, rows).await?;
                 Ok(reply.into())
             }
-            Transferred::Replay { transfer, rows } => Ok(Handled {
-                reply: self.transferred(device_id, &transfer, rows).await?,
-                replayed: true,
-            }),
+            Transferred::Replay { transfer, rows } => {
+                let facts = self.store().facts(device_id).await.map_err(store_problem)?;
+                Ok(Handled {
+                    reply: self.transferred(&origin, &facts, &transfer, rows).await?,
+                    replayed: true,
+                })
+            }
             Transferred::OtherContent => Err(other_content_problem()),
             Transferred::Refused(refusal) => {
                 if refusal == Refusal::WrongAuthInfo {
@@ -70,19 +74,36 @@ impl Service {
         }
     }
 
-    /// The sides of a transfer know that it is done as soon as it is durable; when the zone follows is
-    /// told where it is known by then.
+    /// Waits until the zone says what the transfer changed (a device that arrives held is denied), and
+    /// puts the answer together.
     async fn transferred(
         &self,
-        device_id: DeviceId,
+        origin: &Origin,
+        facts: &Facts,
         transfer: &Transfer,
         rows: Rows,
     ) -> Result<Reply, Problem> {
-        let times = match self.published(rows, Wanted::Either).await {
-            Ok(Published::Times(times)) => Some(times),
-            Ok(Published::Nothing | Published::Pending) | Err(_) => None,
+        let device = facts.device.as_ref();
+        let device = device.ok_or_else(Problem::object_does_not_exist)?;
+        let info = description::transfer(device.device_id, transfer).map_err(inconsistent)?;
+        let wanted = Wanted::Either;
+        // It is durable, whatever happens while looking for its publication.
+        let published = self.published(origin, rows, wanted).await;
+        let times = match published.unwrap_or(Published::Pending) {
+            Published::Nothing => None,
+            Published::Times(times) => Some(times),
+            Published::Pending => {
+                let awaited = Awaited {
+                    origin,
+                    device_id: device.device_id,
+                    kind: ProcessKind::Transfer,
+                    at: device.updated_at,
+                    expires_at: device.expires_at,
+                    transfer: Some(info),
+                };
+                return self.pending(awaited, rows, wanted).await;
+            }
         };
-        let info = description::transfer(device_id, transfer).map_err(inconsistent)?;
         Ok(Reply::Transfer {
             transfer: Box::new(info),
             times,

@@ -18,6 +18,7 @@ mod endpoints;
 mod expiry;
 mod grants;
 mod integrity;
+mod job_reading;
 mod jobs;
 mod journal;
 mod load;

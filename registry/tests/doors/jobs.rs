@@ -391,6 +391,37 @@ async fn a_job_does_no_more_than_its_token_may() {
         ResultCode::AuthorizationError
     );
     party.done(job(JobAction::Deactivate)).await;
+    // Nor does the job of another token.
+    let job_id = begun(&mno, JobAction::Delete).await;
+    let rows = rows_of(&[eid(1)]).into_bytes();
+    let append = JobCommand::Append {
+        job_id,
+        offset: 0,
+        rows,
+    };
+    let refused = party.code(Command::Job(append)).await;
+    assert_eq!(refused, ResultCode::AuthorizationError);
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_without_an_end_is_refused_and_the_job_goes_on() {
+    let stage = Stage::open().await;
+    let mno = stage.mno("mno-a").await;
+    let job_id = begun(&mno, JobAction::Create).await;
+    let first = registration(eid(1));
+    append(&mno, job_id, 0, &first).await;
+    let offset = first.len() as u64;
+    let endless = JobCommand::Append {
+        job_id,
+        offset,
+        rows: vec![b'x'; 40_000],
+    };
+    let refused = mno.refused(Command::Job(endless)).await;
+    assert_eq!(refused.code, ResultCode::ParameterRange, "{refused}");
+    append(&mno, job_id, offset, &registration(eid(2))).await;
+    job(&mno, JobCommand::Close { job_id }).await;
+    assert_eq!(ended(&mno, job_id).await.rows_succeeded, 2);
     stage.close().await;
 }
 

@@ -57,7 +57,7 @@ pub fn answer(asked: Asked, response: Response) -> Answer {
         Reply::Device(info) => ResponseData::Info(info),
         Reply::Issued(issued) => issued_data(asked, *issued),
         Reply::Changed { info, times } => changed_data(asked, &info, times),
-        Reply::Pending(pending) => pending_data(&pending),
+        Reply::Pending(pending) => pending_data(pending),
         Reply::Transfer { transfer, times } => ResponseData::Transfer { transfer, times },
         Reply::TransferQueried(transfer) => ResponseData::Transfer {
             transfer,
@@ -113,7 +113,13 @@ fn changed_data(asked: Asked, info: &DeviceInfo, times: Option<PublicationTimes>
     }
 }
 
-fn pending_data(pending: &Pending) -> ResponseData {
+fn pending_data(pending: Pending) -> ResponseData {
+    if let Some(transfer) = pending.transfer {
+        return ResponseData::Transfer {
+            transfer,
+            times: None,
+        };
+    }
     let device_id = pending.device_id;
     match pending.kind {
         ProcessKind::Create => ResponseData::Create(CreateData {

@@ -260,6 +260,7 @@ impl From<ProcessPending> for Pending {
             kind: pending.kind,
             at: pending.decided_at,
             expires_at: pending.expires_at,
+            transfer: None,
         }
     }
 }

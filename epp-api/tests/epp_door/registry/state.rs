@@ -120,6 +120,7 @@ impl State {
                 kind: ProcessKind::Create,
                 at: NOON,
                 expires_at: END,
+                transfer: None,
             }));
         }
         Ok(Reply::Issued(Box::new(Issued {
