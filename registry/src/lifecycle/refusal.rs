@@ -31,6 +31,9 @@ pub enum Refusal {
     /// All 9999 slots have been used.
     #[error("all slots of device {0} have been used; slot numbers are never used again")]
     NoSlotLeft(DeviceId),
+    /// The device has as many live slots as it may have.
+    #[error("the device has {0} live slots, which is the most; withdraw one first")]
+    TooManySlots(usize),
     /// Another certificate is being issued for it.
     #[error(
         "another certificate is being issued for device {0}; send this again when that is done"

@@ -6,6 +6,9 @@ use super::device::{Actor, Facts, Permission, Relation};
 use super::refusal::Refusal;
 use super::status::Prohibited;
 
+/// Live slots of a device: one for each use, and as many again while certificates are replaced.
+const LIVE_SLOTS_MAX: usize = 16;
+
 /// A slot that was set aside for a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reservation {
@@ -54,8 +57,8 @@ pub fn decide_registration(
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::NoConsent`], [`Refusal::Deleted`], [`Refusal::Prohibited`],
-/// [`Refusal::PendingTransfer`], [`Refusal::IssuingAlready`], [`Refusal::KeyKnown`] or
-/// [`Refusal::NoSlotLeft`].
+/// [`Refusal::PendingTransfer`], [`Refusal::IssuingAlready`], [`Refusal::TooManySlots`],
+/// [`Refusal::KeyKnown`] or [`Refusal::NoSlotLeft`].
 pub fn decide_new_slot(
     device_id: DeviceId,
     facts: &Facts,
@@ -90,6 +93,10 @@ pub fn decide_new_slot(
     }
     if facts.intent_pending {
         return Err(Refusal::IssuingAlready(device_id));
+    }
+    let live = facts.credentials.iter().filter(|one| one.is_live(now));
+    if live.count() >= LIVE_SLOTS_MAX {
+        return Err(Refusal::TooManySlots(LIVE_SLOTS_MAX));
     }
     Ok(Reservation {
         slot: next_slot(device_id, facts)?,

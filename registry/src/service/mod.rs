@@ -325,7 +325,9 @@ fn refusal_problem(refusal: &Refusal) -> Problem {
         Refusal::NotFound(_) => return Problem::object_does_not_exist(),
         Refusal::Exists(_) => ResultCode::ObjectExists,
         Refusal::KeyKnown => ResultCode::AssociationProhibits,
-        Refusal::NoSlotLeft(_) | Refusal::NoRoom => ResultCode::DataManagementPolicy,
+        Refusal::NoSlotLeft(_) | Refusal::TooManySlots(_) | Refusal::NoRoom => {
+            ResultCode::DataManagementPolicy
+        }
         Refusal::OutsideRanges(_) | Refusal::StatusOfOther(_) | Refusal::NoProvider(_) => {
             ResultCode::ParameterPolicy
         }

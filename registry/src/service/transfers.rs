@@ -166,7 +166,10 @@ impl Service {
             return Ok(());
         }
         self.note_wrong_attempt(caller);
-        let step = WrongAuthInfo { device_id };
+        let step = WrongAuthInfo {
+            account: caller.account.to_string(),
+            device_id,
+        };
         self.store().commit(step).await.map_err(store_problem)?;
         Err(refusal_problem(&Refusal::WrongAuthInfo))
     }

@@ -59,6 +59,19 @@ pub(super) async fn require_enabled(
     }
 }
 
+/// Whether an account may have another device.
+pub(super) async fn has_room(
+    connection: &mut SqliteConnection,
+    name: &str,
+) -> Result<bool, StoreError> {
+    let room: Option<bool> =
+        sqlx::query_scalar("SELECT devices < devices_max FROM account WHERE name = ?")
+            .bind(name)
+            .fetch_optional(connection)
+            .await?;
+    Ok(room.unwrap_or(false))
+}
+
 /// Whether there is an account of this name and role that is not disabled.
 pub(super) async fn is_enabled(
     connection: &mut SqliteConnection,

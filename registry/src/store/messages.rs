@@ -64,6 +64,9 @@ fn tells_its_author(event: Event) -> bool {
     event == Event::Transfer
 }
 
+/// Messages that a queue holds; beyond it the oldest goes, which the gap in the numbers tells.
+const QUEUED_MAX: i64 = 1_000_000;
+
 /// Puts a message in an account's queue; its number is given here.
 pub(super) async fn send(
     connection: &mut SqliteConnection,
@@ -71,13 +74,17 @@ pub(super) async fn send(
     message: Message,
     now: u64,
 ) -> Result<(), StoreError> {
-    let message_id: i64 = sqlx::query_scalar(
+    let row = sqlx::query(
         "UPDATE account SET message_newest = message_newest + 1, messages = messages + 1
-         WHERE name = ? RETURNING message_newest",
+         WHERE name = ? RETURNING message_newest, messages",
     )
     .bind(account)
     .fetch_one(&mut *connection)
     .await?;
+    let message_id: i64 = row.try_get("message_newest")?;
+    if row.try_get::<i64, _>("messages")? > QUEUED_MAX {
+        drop_oldest(connection, account).await?;
+    }
     let message = Message {
         message_id: u64::try_from(message_id).map_err(corrupt)?,
         ..message
@@ -92,6 +99,24 @@ pub(super) async fn send(
     .bind(document)
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+async fn drop_oldest(connection: &mut SqliteConnection, account: &str) -> Result<(), StoreError> {
+    let dropped = sqlx::query(
+        "DELETE FROM message WHERE account = ?1
+                AND message_id = (SELECT min(message_id) FROM message WHERE account = ?1)",
+    )
+    .bind(account)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query("UPDATE account SET messages = messages - 1 WHERE name = ?")
+        .bind(account)
+        .execute(connection)
+        .await?;
+    if dropped.rows_affected() == 1 {
+        tracing::warn!(account, "a queue is full; its oldest message was dropped");
+    }
     Ok(())
 }
 

@@ -247,6 +247,11 @@ fn migrations() -> Migrator {
             "two doors",
             include_str!("../../migrations/sqlite/0005_doors.sql"),
         ),
+        (
+            6,
+            "wrong authorization information",
+            include_str!("../../migrations/sqlite/0006_wrong_authorization_information.sql"),
+        ),
     ];
     let migration = |(version, description, sql)| {
         let (kind, sql) = (MigrationType::Simple, SqlStr::from_static(sql));

@@ -98,7 +98,9 @@ fn to_publish(facts: &Facts, outcome: &Outcome, now: u64) -> Vec<Credential> {
             .find(|old| old.slot == credential.slot);
         let before = facts.device.as_ref().zip(old);
         let before = before.map(|(device, old)| lifecycle::publication(device, old, now));
-        outcome.publishes_all
+        // A slot that was withdrawn before has nothing to take back, however many a device has had.
+        let was_withdrawn = old.is_some_and(|old| old.withdrawn.is_some());
+        (outcome.publishes_all && !was_withdrawn)
             || before != Some(lifecycle::publication(&outcome.device, credential, now))
     });
     changed.cloned().collect()

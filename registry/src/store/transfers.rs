@@ -13,6 +13,8 @@ use super::rows::{self, corrupt, sql_time};
 use super::{Origin, Step, Store, StoreError, accounts};
 use crate::lifecycle::{self, Actor, End, Facts, Outcome, Pulled, Refusal, Transfer};
 
+/// Why a device does not come to an account that may have no more.
+const NO_ROOM: &str = "the account that would have the device has as many devices as it may have";
 /// Overdue transfers that one step ends at most.
 const OVERDUE_MAX: i64 = 100;
 
@@ -150,10 +152,17 @@ impl DecideTransfer {
         Ok(match &self.wish {
             TransferWish::Pull { auth_info, arrival } => {
                 let presented = auth_info.expose();
-                match lifecycle::decide_pull(facts, actor, presented, *arrival, now) {
+                if !accounts::has_room(connection, actor.account).await? {
+                    return Ok(Err(Refusal::NoRoom));
+                }
+                let decided = lifecycle::decide_pull(facts, actor, presented, *arrival, now);
+                if let Ok(Pulled::Wrong(record)) = &decided {
+                    count_failure(connection, device_id, record.failures).await?;
+                }
+                match decided {
                     Ok(Pulled::Begun(outcome)) => Ok((*outcome, None)),
-                    Ok(Pulled::Wrong(record)) => {
-                        count_failure(connection, device_id, record.failures).await?;
+                    Ok(Pulled::Wrong(_)) | Err(Refusal::WrongAuthInfo) => {
+                        count_failure_of_account(connection, actor.account).await?;
                         Err(Refusal::WrongAuthInfo)
                     }
                     Err(refusal) => Err(refusal),
@@ -175,11 +184,19 @@ impl DecideTransfer {
                             "the account that asked for the device is disabled",
                         ))
                     }
+                    (Ok(_), End::Approve(_), Some(gaining))
+                        if !accounts::has_room(connection, gaining).await? =>
+                    {
+                        Err(Refusal::NotTransferable(NO_ROOM))
+                    }
                     _ => ended.map(|outcome| (outcome, None)),
                 }
             }
             TransferWish::Force(to, arrival) => {
                 let is_mno = accounts::is_enabled(connection, to, Role::Mno).await?;
+                if is_mno && !accounts::has_room(connection, to).await? {
+                    return Ok(Err(Refusal::NotTransferable(NO_ROOM)));
+                }
                 lifecycle::decide_force(device_id, facts, actor, (to, is_mno), *arrival, now)
             }
         })
@@ -216,6 +233,19 @@ async fn count_failure(
     sqlx::query("UPDATE device SET auth_info_failures = ? WHERE device_id = ?")
         .bind(i64::from(failures))
         .bind(device_id.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Counts it for who presented it, whether or not there is such a device: refusing either is as much work,
+/// with as durable a commit.
+async fn count_failure_of_account(
+    connection: &mut SqliteConnection,
+    account: &str,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE account SET auth_info_failures = auth_info_failures + 1 WHERE name = ?")
+        .bind(account)
         .execute(connection)
         .await?;
     Ok(())
@@ -304,7 +334,9 @@ impl EndOverdue {
         transfer: Transfer,
     ) -> Result<(), StoreError> {
         let facts = rows::facts(connection, device_id).await?;
-        let gains = accounts::is_enabled(connection, &transfer.gaining, Role::Mno).await?;
+        let gaining = &transfer.gaining;
+        let gains = accounts::is_enabled(connection, gaining, Role::Mno).await?
+            && accounts::has_room(connection, gaining).await?;
         let device = facts.device.as_ref();
         let device = device.ok_or_else(|| corrupt("a pending transfer of no device"))?;
         let outcome = if gains {
@@ -342,6 +374,8 @@ impl Store {
 /// when there is no device.
 #[derive(Debug)]
 pub struct WrongAuthInfo {
+    /// Who presented it.
+    pub account: String,
     /// The device.
     pub device_id: DeviceId,
 }
@@ -356,8 +390,8 @@ impl Step for WrongAuthInfo {
              WHERE device_id = ? AND auth_info_hash IS NOT NULL",
         )
         .bind(self.device_id.as_str())
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
-        Ok(())
+        count_failure_of_account(connection, &self.account).await
     }
 }

@@ -283,3 +283,29 @@ async fn a_registration_ends_by_itself_and_can_be_restored() {
     assert_eq!(stage.dns(id, 1).await, Said::Inactive);
     stage.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_has_no_more_than_sixteen_live_slots_and_a_hold_looks_at_those_alone() {
+    let stage = Stage::open().await;
+    let mno = stage.mno("mno-a").await;
+    let id = eid(1);
+    mno.issued(create(id)).await;
+    for _ in 2..=16 {
+        mno.issued(new_slot(id, new_csr(), None)).await;
+    }
+    let one_more = new_slot(id, new_csr(), None);
+    let refused = mno.refused(one_more.clone()).await;
+    assert_eq!(refused.code, ResultCode::DataManagementPolicy, "{refused}");
+    mno.changed(withdraw(id, 1, WithdrawReason::Superseded))
+        .await;
+    assert_eq!(mno.issued(one_more).await.certificate.slot, slot(17));
+    let rows = "SELECT count(*) FROM journal";
+    let before = stage.count(rows).await;
+    mno.changed(hold(id)).await;
+    assert_eq!(stage.count(rows).await, before + 16);
+    assert!(matches!(stage.dns(id, 17).await, Said::Inactive));
+    mno.changed(unhold(id)).await;
+    assert!(matches!(stage.dns(id, 17).await, Said::Active(_)));
+    assert!(matches!(stage.dns(id, 1).await, Said::Inactive));
+    stage.close().await;
+}

@@ -182,6 +182,31 @@ async fn wrong_authorization_information_and_an_absent_device_are_one_answer() {
     cast.stage.close().await;
 }
 
+/// Time tells the two apart where only one of them is written down: a commit waits for the disk.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_authorization_information_is_written_down_whether_or_not_there_is_a_device() {
+    let cast = Cast::open().await;
+    let [stranger, _] = &cast.strangers;
+    cast.sponsor.issued(create(eid(3))).await;
+    let presented = "some-wrong-auth-info-1";
+    let mut before = 0;
+    // With authorization information, absent, without any.
+    for id in [eid(1), eid(2), eid(3)] {
+        let asked = [
+            info_with(id, Some(presented)),
+            pull(id, presented, Arrival::AsIs),
+        ];
+        for command in asked {
+            stranger.refused(command).await;
+            let counted = "SELECT sum(auth_info_failures) FROM account";
+            let after = cast.stage.count(counted).await;
+            assert_eq!(after, before + 1, "{id}");
+            before = after;
+        }
+    }
+    cast.stage.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guesser_voids_what_he_guesses_at_and_has_to_wait() {
     let cast = Cast::open().await;

@@ -1,5 +1,6 @@
 //! Devices that move between operators: pulled, forced, and what is in the way of it.
 
+use iot_epp_api::command::AccountChange;
 use iot_epp_api::device::SettableStatus;
 use iot_epp_api::message::{Detail, Event, Message};
 use iot_epp_api::transfer::{Arrival, Direction, TransferStatus};
@@ -317,5 +318,46 @@ async fn a_rejection_is_not_taken_for_that_of_an_earlier_transfer() {
         let pending = "SELECT count(*) FROM transfer WHERE status = 'pending'";
         assert_eq!(cast.stage.count(pending).await, 0);
     }
+    cast.stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_device_comes_to_an_account_that_may_have_no_more() {
+    let cast = Cast::open().await;
+    let (first, _) = cast.device(1).await;
+    let (second, _) = cast.device(2).await;
+    let (third, _) = cast.device(3).await;
+    // Silence would carry it out.
+    cast.losing
+        .changed(clear_status(
+            second,
+            SettableStatus::ClientTransferProhibited,
+        ))
+        .await;
+    cast.losing.transfer(push(first, "mno-gaining")).await;
+    cast.gaining
+        .transfer(pull(second, AUTH_INFO, Arrival::AsIs))
+        .await;
+    cast.stage
+        .change("mno-gaining", AccountChange::SetDevicesMax(0))
+        .await;
+    let code = cast
+        .gaining
+        .code(pull(third, AUTH_INFO, Arrival::AsIs))
+        .await;
+    assert_eq!(code, ResultCode::DataManagementPolicy);
+    let accepted = cast.gaining.code(approve(first, None)).await;
+    assert_eq!(accepted, ResultCode::NotEligibleForTransfer);
+    let approved = cast.losing.code(approve(second, None)).await;
+    assert_eq!(approved, ResultCode::NotEligibleForTransfer);
+    let forced = force(third, "mno-gaining", Arrival::AsIs);
+    let forced = cast.stage.operator.code(forced).await;
+    assert_eq!(forced, ResultCode::NotEligibleForTransfer);
+    let late = iot_registry::clock::unix_now() + 20 * 24 * 3600;
+    cast.stage.at(late).await;
+    let moved = "SELECT count(*) FROM device WHERE account = 'mno-gaining'";
+    assert_eq!(cast.stage.count(moved).await, 0);
+    let pending = "SELECT count(*) FROM transfer WHERE status = 'pending'";
+    assert_eq!(cast.stage.count(pending).await, 0);
     cast.stage.close().await;
 }

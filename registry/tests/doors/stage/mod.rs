@@ -100,6 +100,23 @@ impl Stage {
         Self::start(self.scratch, self.directory).await
     }
 
+    /// The same with its database changed in between.
+    pub(crate) async fn edited(self, database: &std::path::Path, statement: &str) -> Self {
+        use sqlx::Connection;
+        self.running.stop().await;
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(database);
+        let mut connection = sqlx::SqliteConnection::connect_with(&options)
+            .await
+            .unwrap();
+        let statement = sqlx::AssertSqlSafe(statement.to_owned());
+        sqlx::query(statement)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+        Self::start(self.scratch, self.directory).await
+    }
+
     pub(crate) async fn close(self) {
         self.running.stop().await;
     }
