@@ -127,10 +127,14 @@ fn is_url_at(url: &str, fqdn: &str) -> bool {
     let scheme_octet =
         |octet: u8| octet.is_ascii_lowercase() || octet.is_ascii_digit() || octet == b'+';
     let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
-    let host = authority
-        .split_once(':')
-        .map_or(authority, |(host, _)| host);
-    url.len() <= URL_CHARACTERS_MAX
+    let (host, port) = authority.split_once(':').unwrap_or((authority, "0"));
+    // Neither user information, behind which another host would follow, nor what some readers take for a
+    // slash: of an authority only host and port (RFC 3986 §3.2).
+    let is_plain = !authority.contains('@') && !url.contains('\\');
+    is_plain
+        && !port.is_empty()
+        && port.parse::<u16>().is_ok()
+        && url.len() <= URL_CHARACTERS_MAX
         && url.bytes().all(|octet| octet.is_ascii_graphic())
         && !scheme.is_empty()
         && scheme.bytes().all(scheme_octet)
@@ -177,6 +181,11 @@ mod tests {
             "://iot.asp.example",
             "https://other.example/",
             "https://iot.asp.example@evil.example/",
+            "https://iot.asp.example:x@evil.example/",
+            "https://iot.asp.example:443@evil.example/",
+            "https://iot.asp.example:/",
+            "https://iot.asp.example:70000/",
+            "https://iot.asp.example\\evil/",
         ] {
             let url = Some(url.to_owned());
             let broken = EndpointProfile { url, ..profile() };

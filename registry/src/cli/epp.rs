@@ -78,7 +78,12 @@ pub(super) fn run(directory: &Directory, arguments: &EppArguments) -> anyhow::Re
         Refused::of(&login.answer)
     );
     match command(&arguments.asked)? {
-        None => println!("{}, {}: logged in", greeting.server_id, greeting.date),
+        None => {
+            let date = greeting
+                .date
+                .format(&time::format_description::well_known::Rfc3339)?;
+            println!("{}, {date}: logged in", greeting.server_id);
+        }
         Some(command) => {
             let said = said(&command).context("EPP has no words for this")?;
             let id = door.cltrid.clone().unwrap_or_else(new_transaction_id);

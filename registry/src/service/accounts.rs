@@ -40,7 +40,11 @@ impl Service {
         command: AccountCommand,
     ) -> Result<Reply, Problem> {
         match command {
-            AccountCommand::Create { name, role } => self.create_account(origin, name, role).await,
+            AccountCommand::Create { name, role } => {
+                // Its first token has every scope.
+                require_scopes(caller, Scopes::ALL)?;
+                self.create_account(origin, name, role).await
+            }
             AccountCommand::List => self.accounts().await,
             AccountCommand::Info { name } => {
                 let name = name.unwrap_or_else(|| caller.account.clone());
@@ -59,11 +63,18 @@ impl Service {
                 name,
                 scopes,
                 lifetime_secs,
-            } => self.issue_token(origin, name, scopes, lifetime_secs).await,
+            } => {
+                require_scopes(caller, scopes)?;
+                self.issue_token(origin, name, scopes, lifetime_secs).await
+            }
             AccountCommand::IssueCertificate { name, csr } => {
+                require_scopes(caller, Scopes::ALL)?;
                 self.issue_client_certificate(origin, name, csr).await
             }
-            AccountCommand::ResetPassword { name } => self.reset_password(origin, name).await,
+            AccountCommand::ResetPassword { name } => {
+                require_scopes(caller, Scopes::ALL)?;
+                self.reset_password(origin, name).await
+            }
             AccountCommand::Consent { asp, granted } => {
                 let step = Consent {
                     origin,
@@ -272,6 +283,17 @@ impl Service {
             false => Err(Problem::object_does_not_exist()),
         }
     }
+}
+
+/// A token makes no credential that may do more than itself: passwords and certificates may everything.
+fn require_scopes(caller: &Caller, scopes: Scopes) -> Result<(), Problem> {
+    if caller.scopes.covers(scopes) {
+        return Ok(());
+    }
+    let reason = format!(
+        "this token may not make a credential that may do more than itself; it would need the scopes {scopes}"
+    );
+    Err(Problem::new(ResultCode::AuthorizationError, reason))
 }
 
 fn brief(row: &AccountRow, grants: &Grants) -> Result<AccountInfo, Inconsistent> {

@@ -2,7 +2,7 @@
 
 use iot_epp_api::command::EndpointCommand;
 use iot_epp_api::endpoint::EndpointProfile;
-use iot_epp_api::{Caller, Problem, Reply, ResultCode};
+use iot_epp_api::{Caller, Problem, Reply, ResultCode, Role};
 
 use super::{Service, store_problem};
 use crate::clock::unix_now;
@@ -18,6 +18,10 @@ impl Service {
         match command {
             EndpointCommand::Info { asp } => {
                 let asp = asp.unwrap_or_else(|| caller.account.clone());
+                // Operators of devices need it before they bind one; other providers do not.
+                if caller.role == Role::Asp && asp != caller.account {
+                    return Err(Problem::object_does_not_exist());
+                }
                 let profile = self.store().endpoint(asp.as_str()).await;
                 let profile = profile.map_err(store_problem)?;
                 let profile = profile.ok_or_else(Problem::object_does_not_exist)?;

@@ -11,6 +11,7 @@ mod devices;
 mod doors;
 mod endpoints;
 mod jobs;
+mod logins;
 mod messages;
 mod news;
 mod passwords;
@@ -35,6 +36,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::Notify;
 
 use self::attempts::Attempts;
+use self::logins::Logins;
 use self::news::News;
 use self::recognition::Recognition;
 use crate::authorisation::{self, Forbidden};
@@ -66,6 +68,8 @@ struct Inner {
     is_damaged: AtomicBool,
     /// Wrong authorization information of each account.
     attempts: Attempts,
+    /// Logins that are looked into.
+    logins: Logins,
     /// The files of jobs.
     spool: Spool,
     /// Held while rows are added to a job.
@@ -112,6 +116,7 @@ impl Service {
                 config,
                 is_damaged: AtomicBool::new(false),
                 attempts: Attempts::default(),
+                logins: Logins::default(),
                 spool,
                 appending: tokio::sync::Mutex::default(),
                 job_at_work: AtomicU64::new(0),

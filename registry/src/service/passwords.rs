@@ -88,9 +88,12 @@ impl Service {
         new_password: Option<Secret>,
         server_transaction_id: String,
     ) -> Result<Login, Problem> {
+        let verifying = self.inner.logins.turn(account.as_str()).await;
         let kept = self.store().password(account.as_str()).await;
         let kept = kept.map_err(store_problem)?;
-        if !is_right(kept, password).await {
+        let is_right = is_right(kept, password).await;
+        verifying.end(is_right);
+        if !is_right {
             return Ok(Login::Wrong);
         }
         if let Some(new_password) = new_password {

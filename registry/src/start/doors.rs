@@ -19,6 +19,7 @@ use crate::clock;
 use crate::config::{Config, Listen};
 use crate::directory::Directory;
 use crate::jobs;
+use crate::panics::AbortOnPanic;
 use crate::service::Service;
 
 /// Longest time that a start waits for the database to open; then the zone is answered without it.
@@ -99,13 +100,16 @@ impl Running {
             epp: epp.as_ref().map(EppHandle::local_addr),
         };
         let care_tasks = [
-            tokio::spawn(expire_regularly(service.clone())),
-            tokio::spawn(scrub::run(service.publisher().reader().clone())),
-            tokio::spawn(end_with_listener(dns.ended())),
-            tokio::spawn(integrity::run(service.clone())),
-            tokio::spawn(service.clone().tell_of_completed(COMPLETED_PERIOD)),
-            tokio::spawn(jobs::run(service.clone())),
-            tokio::spawn(service.tell_news(NEWS_PERIOD)),
+            care("expiry", expire_regularly(service.clone())),
+            care("scrub", scrub::run(service.publisher().reader().clone())),
+            care("listeners", end_with_listener(dns.ended())),
+            care("integrity", integrity::run(service.clone())),
+            care(
+                "pending answers",
+                service.clone().tell_of_completed(COMPLETED_PERIOD),
+            ),
+            care("jobs", jobs::run(service.clone())),
+            care("news", service.tell_news(NEWS_PERIOD)),
         ];
         Ok(Self {
             core,
@@ -138,6 +142,14 @@ impl Running {
         }
         self.core.close().await;
     }
+}
+
+/// Starts a task without which the registry falls behind unseen.
+fn care(name: &'static str, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let _guard = AbortOnPanic(name);
+        task.await;
+    })
 }
 
 /// The DNS in all its transports, at these addresses.

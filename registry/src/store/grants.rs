@@ -105,7 +105,9 @@ impl Step for Consent {
     async fn run(self, connection: &mut SqliteConnection) -> Result<bool, StoreError> {
         let mno = &self.origin.account;
         require_enabled(connection, mno).await?;
-        if !is_enabled(connection, &self.asp, Role::Asp).await? {
+        // From one that is disabled it can be withdrawn: it would have it when it is enabled again.
+        let is_enabled = is_enabled(connection, &self.asp, Role::Asp).await?;
+        if self.granted && !is_enabled {
             return Ok(false);
         }
         let statement = if self.granted {
@@ -116,12 +118,15 @@ impl Step for Consent {
         } else {
             sqlx::query("DELETE FROM consent WHERE mno = ?1 AND asp = ?2 AND ?3 IS NOT NULL")
         };
-        statement
+        let changed = statement
             .bind(mno)
             .bind(&self.asp)
             .bind(sql_time(self.now))
             .execute(&mut *connection)
             .await?;
+        if changed.rows_affected() == 0 && !is_enabled {
+            return Ok(false);
+        }
         let after = Some(if self.granted { "granted" } else { "withdrawn" });
         write_audit_text(connection, &self.origin, &self.asp, None, after, self.now).await?;
         Ok(true)

@@ -40,16 +40,19 @@ pub(super) async fn replay_of(
         return Ok(None);
     };
     let row = sqlx::query(
-        "SELECT request_digest, first_seq, last_seq, object_id, 0 AS in_progress FROM idempotency
+        // What is being carried out with this content comes before what was carried out with another.
+        "SELECT request_digest, first_seq, last_seq, object_id, 0 AS in_progress,
+                request_digest = ?4 AS is_same FROM idempotency
          WHERE account = ?1 AND client_transaction_id = ?2 AND created_at > ?3
          UNION ALL
-         SELECT request_digest, 0, 0, NULL, 1 FROM intent
+         SELECT request_digest, 0, 0, NULL, 1, request_digest = ?4 FROM intent
          WHERE account = ?1 AND client_transaction_id = ?2
-         LIMIT 1",
+         ORDER BY is_same DESC LIMIT 1",
     )
     .bind(&origin.account)
     .bind(client_transaction_id)
     .bind(sql_time(now.saturating_sub(REPLAY_SECS)))
+    .bind(origin.digest.as_slice())
     .fetch_optional(connection)
     .await?;
     let Some(row) = row else { return Ok(None) };

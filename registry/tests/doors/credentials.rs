@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use iot_epp_api::command::{AccountChange, AccountCommand, Command};
-use iot_epp_api::{Reply, ResultCode, Scope, Scopes};
+use iot_epp_api::{Reply, ResultCode, Role, Scope, Scopes};
 use iot_registry::ca::TrustRoots;
 use rcgen::KeyPair;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -168,8 +168,8 @@ async fn tokens_end_are_revoked_and_are_good_for_their_scopes_only() {
 async fn an_id_is_registered_from_ranges_and_lists_only() {
     let stage = Stage::open().await;
     let (ranged, listed) = (
-        stage.party("mno-range", iot_epp_api::Role::Mno).await,
-        stage.party("mno-list", iot_epp_api::Role::Mno).await,
+        stage.party("mno-range", Role::Mno).await,
+        stage.party("mno-list", Role::Mno).await,
     );
     assert_eq!(
         ranged.code(create(eid(1))).await,
@@ -230,5 +230,40 @@ async fn an_id_is_registered_from_ranges_and_lists_only() {
         ResultCode::ParameterPolicy
     );
     ranged.changed(hold(eid(2))).await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_makes_no_credential_that_may_do_more_than_itself() {
+    let stage = Stage::open().await;
+    let mno = stage.mno("mno-a").await;
+    let scopes: Scopes = [Scope::Account, Scope::DeviceRead].into_iter().collect();
+    let narrow = stage.operator.token_for(&stage, scopes, 3600).await;
+    let token_with = |scopes| {
+        Command::Account(AccountCommand::IssueToken {
+            name: mno.name.clone(),
+            scopes,
+            lifetime_secs: 60,
+        })
+    };
+    let name = || mno.name.clone();
+    let wider = [
+        token_with(Scopes::ALL),
+        token_with([Scope::DeviceDelete].into_iter().collect()),
+        Command::Account(AccountCommand::Create {
+            name: account("mno-b"),
+            role: Role::Mno,
+        }),
+        Command::Account(AccountCommand::IssueCertificate {
+            name: name(),
+            csr: new_csr(),
+        }),
+        Command::Account(AccountCommand::ResetPassword { name: name() }),
+    ];
+    for command in wider {
+        let refused = narrow.refused(command).await;
+        assert_eq!(refused.code, ResultCode::AuthorizationError, "{refused}");
+    }
+    narrow.done(token_with(scopes)).await;
     stage.close().await;
 }

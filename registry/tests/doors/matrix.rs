@@ -82,7 +82,7 @@ fn row(verb: &str) -> [Cell; 5] {
         // A message of a number that nobody has.
         "message.acknowledge" => [Absent; 5],
         "job.create" | "job.list" | "account.consent" => [Done, Done, Never, Never, Never],
-        "endpoint.info" => [Done; 5],
+        "endpoint.info" => [Done, Done, Done, Absent, Done],
         "endpoint.set" | "endpoint.remove" => [Never, Never, Done, Done, Never],
         other => panic!("the command {other} has no row"),
     }

@@ -2,7 +2,7 @@
 //! where the sponsor lets them.
 
 use iot_epp_api::ResultCode;
-use iot_epp_api::command::{AccountCommand, Command, DeviceChange};
+use iot_epp_api::command::{AccountChange, AccountCommand, Command, DeviceChange};
 use iot_epp_api::device::WithdrawReason;
 use iot_epp_api::message::{Detail, Event};
 use iot_epp_api::transfer::Arrival;
@@ -148,5 +148,54 @@ async fn a_provider_asks_for_certificates_only_by_the_sponsors_standing_consent(
         ResultCode::AuthorizationError,
         "no live slot is its"
     );
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn consent_to_a_provider_that_is_disabled_can_be_withdrawn() {
+    let stage = Stage::open().await;
+    let mno = stage.mno("mno-a").await;
+    let asp = stage.asp("asp-one").await;
+    let consent = |asp: &str, granted| {
+        let asp = account(asp);
+        Command::Account(AccountCommand::Consent { asp, granted })
+    };
+    mno.done(consent("asp-one", true)).await;
+    mno.issued(create_with(eid(1), new_csr(), Some("asp-one")))
+        .await;
+    stage.change("asp-one", AccountChange::Disable).await;
+    let again = mno.code(consent("asp-one", true)).await;
+    assert_eq!(again, ResultCode::ParameterPolicy);
+    mno.done(consent("asp-one", false)).await;
+    stage.change("asp-one", AccountChange::Enable).await;
+    let asked = asp.code(new_slot(eid(1), new_csr(), None)).await;
+    assert_eq!(asked, ResultCode::AuthorizationError);
+    let nobody = mno.code(consent("asp-none", false)).await;
+    assert_eq!(nobody, ResultCode::ParameterPolicy);
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_queue_loses_its_oldest_message() {
+    const QUEUED_MAX: i64 = 1_000_000;
+    let mut stage = Stage::open().await;
+    let mno = stage.mno("mno-a").await;
+    stage.asp("asp-one").await;
+    mno.issued(create_with(eid(1), new_csr(), Some("asp-one")))
+        .await;
+    mno.changed(hold(eid(1))).await;
+    let queued = "SELECT messages FROM account WHERE name = 'asp-one'";
+    let before = stage.count(queued).await;
+    assert!(before >= 2, "{before}");
+    // As many as a queue holds, but for the writing of them.
+    let root = stage.directory.database();
+    let filled = format!("UPDATE account SET messages = {QUEUED_MAX} WHERE name = 'asp-one'");
+    stage = stage.edited(&root, &filled).await;
+    let mno = stage.again(&mno, &mno.token);
+    let oldest = "SELECT min(message_id) FROM message WHERE account = 'asp-one'";
+    let first = stage.count(oldest).await;
+    mno.changed(unhold(eid(1))).await;
+    assert_eq!(stage.count(queued).await, QUEUED_MAX);
+    assert_eq!(stage.count(oldest).await, first + 1);
     stage.close().await;
 }
