@@ -7,6 +7,7 @@ mod instant;
 mod jobs;
 mod lifecycle;
 mod matrix;
+mod openapi;
 mod providers;
 mod stage;
 mod stories;
