@@ -38,7 +38,7 @@ pub fn initialise(path: &Path, profile: Profile) -> anyhow::Result<Directory> {
             doh: vec![any],
             api: any,
             api_certificates: None,
-            epp: None,
+            epp: Some(any),
         },
     };
     iot_registry::init::init(&directory, &initial)?;

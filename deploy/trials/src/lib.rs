@@ -16,20 +16,29 @@
 //!    that a full signing makes.
 //! 5. [`powercuts`]: the power goes at any operation of the disk; what is opened then is what was
 //!    acknowledged, or what was on its way.
-//! 6. What they use: [`draws`] and [`device_ids`] (choices), [`accounts`] (clients at the HTTPS
-//!    door), `keys` (real ones, and digests in their place), [`names`] (what the DNS says,
+//! 6. [`races`]: two operators ask for one id at the same moment, through either door, and one operator
+//!    repeats one request many times at once; there is one device with one certificate.
+//! 7. [`doors_kills`]: the kills again, with everything that both doors can do; nothing acknowledged is
+//!    lost and nothing is doubled, in database, zone, DNS, queues and audit log.
+//! 8. What they use: [`draws`] and [`device_ids`] (choices), [`accounts`] and [`doors`]
+//!    (clients), [`inside`] (the rows of a database), [`certificates`] (every serial number), `keys` (real ones, and digests in their place), [`names`] (what the DNS says,
 //!    validated), [`zone_text`] (a dump as values), [`report`].
 
 pub mod accounts;
+pub mod certificates;
 pub mod compare;
 pub mod device_ids;
+pub mod doors;
+pub mod doors_kills;
 pub mod draws;
 pub mod edits;
+pub mod inside;
 mod keys;
 pub mod kills;
 mod lanes;
 pub mod names;
 pub mod operations;
 pub mod powercuts;
+pub mod races;
 pub mod report;
 pub mod zone_text;

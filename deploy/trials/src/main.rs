@@ -9,10 +9,12 @@ use clap::{Args, Parser, Subcommand};
 use iot_dns_zone::Profile;
 use iot_trials::compare::Compare;
 use iot_trials::compare::resolvers::Resolvers;
+use iot_trials::doors_kills::DoorsKills;
 use iot_trials::edits::Edits;
 use iot_trials::kills::{Kills, program};
 use iot_trials::operations::Operations;
 use iot_trials::powercuts::PowerCuts;
+use iot_trials::races::Races;
 use iot_trials::report::Report;
 use tracing_subscriber::EnvFilter;
 
@@ -76,6 +78,30 @@ enum Topic {
         /// Number of the first zone: repeats one of a longer run.
         #[arg(long, default_value_t = 0)]
         first: u32,
+    },
+    /// Two operators ask for one id at the same moment, through either door; one has it, and the other
+    /// learns nothing.
+    Races {
+        #[command(flatten)]
+        run: RunArguments,
+        /// The program; by default the iot-registry beside this one.
+        #[arg(long, env = "IOT_REGISTRY_BIN")]
+        program: Option<PathBuf>,
+    },
+    /// Kill 'iot-registry serve' under load on both doors, at random moments and at enumerated points;
+    /// nothing acknowledged may be lost and nothing doubled.
+    DoorsKills {
+        #[command(flatten)]
+        run: RunArguments,
+        /// The program; by default the iot-registry beside this one.
+        #[arg(long, env = "IOT_REGISTRY_BIN")]
+        program: Option<PathBuf>,
+        /// At random moments only: strace is not needed then.
+        #[arg(long)]
+        random_only: bool,
+        /// Milliseconds from the start of a process until it has to be ready.
+        #[arg(long, default_value_t = 1_000)]
+        ready_millis: u64,
     },
     /// Generated questions to unbound, which gets our zone over UDP and over TLS, and to delv; they
     /// have to say what we say, and call it proven.
@@ -167,6 +193,43 @@ async fn run(topic: Topic) -> ExitCode {
             let (count, seed) = begin("powercuts", &run);
             let cuts = PowerCuts { count, seed, first };
             (run.json, tokio::task::block_in_place(|| cuts.run()))
+        }
+        Topic::Races { run, program } => {
+            let (count, seed) = begin("races", &run);
+            let report = match program.map_or_else(program::beside_this_one, Ok) {
+                Ok(program) => {
+                    let races = Races {
+                        count,
+                        seed,
+                        program,
+                    };
+                    races.run().await
+                }
+                Err(error) => Err(error),
+            };
+            (run.json, report)
+        }
+        Topic::DoorsKills {
+            run,
+            program,
+            random_only,
+            ready_millis,
+        } => {
+            let (count, seed) = begin("doors-kills", &run);
+            let report = match program.map_or_else(program::beside_this_one, Ok) {
+                Ok(program) => {
+                    let kills = DoorsKills {
+                        count,
+                        seed,
+                        program,
+                        with_points: !random_only,
+                        ready_max: Duration::from_millis(ready_millis),
+                    };
+                    kills.run().await
+                }
+                Err(error) => Err(error),
+            };
+            (run.json, report)
         }
         Topic::Resolvers { run } => {
             let (count, seed) = begin("resolvers", &run);

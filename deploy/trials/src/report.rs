@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use anyhow::Context;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -62,6 +63,20 @@ pub fn keep_evidence(scratch: TempDir, result: anyhow::Result<()>) -> anyhow::Re
     result.map_err(|breach| {
         let kept = scratch.keep();
         breach.context(format!("the evidence is kept in {}", kept.display()))
+    })
+}
+
+/// Says of a breach how to repeat the run in which it was found.
+///
+/// # Errors
+/// The breach.
+pub fn say_how_to_repeat<T>(
+    topic: &str,
+    (count, seed): (u32, u64),
+    result: anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    result.with_context(|| {
+        format!("seed {seed}; again: deploy/soak/{topic} --count {count} --seed {seed}")
     })
 }
 

@@ -1,9 +1,9 @@
 //! The run `kills`, small; and proof that it notices a loss.
 #![allow(clippy::unwrap_used)] // a failed step is a failed test
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, SystemTime};
+mod program;
+
+use std::time::Duration;
 
 use iot_dns_zone::Profile;
 use iot_identity::{Fingerprint, Slot};
@@ -17,6 +17,7 @@ use iot_trials::kills::recovery::Witnesses;
 use iot_trials::kills::worker::registration;
 use iot_trials::names::Names;
 use iot_trials::report::Counts;
+use program::{has_strace, registry_program};
 
 /// The program is not optimised here, and other tests run beside it.
 const READY_MAX: Duration = Duration::from_secs(10);
@@ -45,10 +46,7 @@ async fn kills_lose_nothing_that_was_acknowledged() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_before_enumerated_calls_lose_nothing_that_was_acknowledged() {
-    let strace = Command::new("strace").arg("--version").output();
-    if !strace.is_ok_and(|output| output.status.success()) {
-        let skip = std::env::var("IOT_SKIP_INTEROP").is_ok_and(|value| value == "1");
-        assert!(skip, "strace is needed; ./test installs it");
+    if !has_strace() {
         return;
     }
     let kills = Kills {
@@ -149,42 +147,4 @@ async fn a_loss_a_second_certificate_a_lost_hold_and_a_lost_deletion_are_breache
     assert!(unanswered.is_settled());
     assert_eq!(counts["unanswered registrations without a trace"], 1);
     running.stop().await;
-}
-
-/// The registry's program beside ours, built from the present sources.
-fn registry_program() -> PathBuf {
-    if let Some(path) = std::env::var_os("IOT_REGISTRY_BIN") {
-        return path.into();
-    }
-    let program = Path::new(env!("CARGO_BIN_EXE_iot-soak")).with_file_name("iot-registry");
-    if !is_fresh(&program).unwrap_or(false) {
-        // `cargo test -p iot-trials` alone does not build another package's program.
-        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-        build.args(["build", "-p", "iot-registry", "--bin", "iot-registry"]);
-        if program
-            .parent()
-            .is_some_and(|parent| parent.ends_with("release"))
-        {
-            build.arg("--release");
-        }
-        assert!(
-            build.status().unwrap().success(),
-            "iot-registry cannot be built"
-        );
-    }
-    program
-}
-
-/// Whether no source that cargo noted for the program is younger than it.
-fn is_fresh(program: &Path) -> std::io::Result<bool> {
-    let modified = |path: &Path| std::fs::metadata(path)?.modified();
-    let built: SystemTime = modified(program)?;
-    let notes = std::fs::read_to_string(program.with_extension("d"))?;
-    let sources = notes.split_once(": ").map_or("", |(_, sources)| sources);
-    for source in sources.split_ascii_whitespace() {
-        if modified(Path::new(source))? > built {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }

@@ -41,14 +41,14 @@ const CALLS: [&str; 4] = ["fdatasync", "pwrite64", "fsync", "rename"];
 
 /// Points one after the other: the first of each call, the second of each, until they are out of
 /// reach.
-struct Points {
+pub(crate) struct Points {
     calls: Vec<&'static str>,
     at: usize,
     number: u16,
 }
 
 impl Points {
-    fn all() -> Self {
+    pub(crate) fn all() -> Self {
         Self {
             calls: CALLS.to_vec(),
             at: 0,
@@ -56,7 +56,7 @@ impl Points {
         }
     }
 
-    fn next(&mut self) -> Option<Point> {
+    pub(crate) fn next(&mut self) -> Option<Point> {
         if self.at >= self.calls.len() {
             self.at = 0;
             self.number += 1;
@@ -67,7 +67,7 @@ impl Points {
         Some(Point { call, number })
     }
 
-    fn out_of_reach(&mut self, point: Point) {
+    pub(crate) fn out_of_reach(&mut self, point: Point) {
         self.at -= 1;
         self.calls.retain(|call| *call != point.call);
     }
@@ -138,7 +138,7 @@ impl Kills {
     }
 }
 
-fn count_starts(counts: &mut Counts, mut starts: Vec<Duration>) {
+pub(crate) fn count_starts(counts: &mut Counts, mut starts: Vec<Duration>) {
     starts.sort_unstable();
     let millis = |start: &Duration| start.as_millis() as u64;
     if let (Some(median), Some(longest)) = (starts.get(starts.len() / 2), starts.last()) {

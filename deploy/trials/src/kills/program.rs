@@ -64,6 +64,8 @@ pub struct Serving {
     pub dot: SocketAddr,
     /// HTTPS door.
     pub api: SocketAddr,
+    /// EPP door.
+    pub epp: SocketAddr,
     /// SOA serial that it started with.
     pub serial: u32,
     /// From the start of the process until it was ready.
@@ -158,6 +160,7 @@ impl Starting {
         Ok(Some(Serving {
             dot: address(&told, "DoT")?,
             api: address(&told, "API")?,
+            epp: address(&told, "EPP")?,
             serial: last_word(&told, "zone")?.parse().context("serial")?,
             took: self.begin.elapsed(),
             process: self.process,
