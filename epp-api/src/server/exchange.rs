@@ -265,7 +265,9 @@ fn names_its_host(version: Version, headers: &HeaderMap) -> bool {
         return false;
     }
     match first {
-        Some(host) => Authority::try_from(host.as_bytes()).is_ok(),
+        Some(host) => {
+            Authority::try_from(host.as_bytes()).is_ok_and(|host| !host.as_str().contains('@'))
+        }
         None => version != Version::HTTP_11,
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! `listener` accepts, `connection` keeps one client within its [`Limits`], `exchange` takes one HTTP
 //! message through the codec, `identity` finds out who asks, `quota` and `networks` keep one
-//! account or stranger from taking the place of others, `held` keeps an answer's place until it is sent, `events` tells of messages while a client listens. With the EPP listener this is
-//! the only part of the crate with sockets and clocks.
+//! account or stranger from taking the place of others, `held` keeps an answer's place until it is sent,
+//! `events` tells of messages while a client listens. With the EPP listener this is the only part of
+//! the crate with sockets and clocks.
 
 mod body;
 mod connection;

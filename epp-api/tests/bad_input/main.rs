@@ -247,6 +247,7 @@ async fn a_request_names_its_host_once() {
         "Host: a\r\nHost: a\r\n",
         "Host: a b\r\n",
         "Host: a/b\r\n",
+        "Host: a@b\r\n",
     ] {
         let answer = door.raw(asked("HTTP/1.1", hosts).as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{hosts:?}: {answer}");

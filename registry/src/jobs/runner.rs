@@ -337,8 +337,27 @@ fn result_of(row: u64, device_id: Option<DeviceId>, response: Response) -> RowRe
             result.certificate_pem = Some(certificate_pem(&issued.certificate.certificate));
         }
         Ok(_) => {}
-        Err(problem) if problem.code == ResultCode::CommandFailed => return Err(problem),
+        // What will pass says when to come again; what stays is the row's result.
+        Err(problem)
+            if problem.code == ResultCode::CommandFailed && problem.retry_after_secs.is_some() =>
+        {
+            return Err(problem);
+        }
         Err(problem) => result.reason = Some(problem.reason),
     }
     Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_that_lasts_is_a_result_and_one_that_passes_is_none() {
+        let failed = |problem| Response::failure("IOTR-1".to_owned(), problem);
+        let lasting = Problem::new(ResultCode::CommandFailed, "damaged");
+        let passing = lasting.clone().retry_after(1);
+        assert!(result_of(1, None, failed(lasting)).is_ok());
+        assert!(result_of(1, None, failed(passing)).is_err());
+    }
 }

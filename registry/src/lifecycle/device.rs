@@ -89,6 +89,12 @@ pub struct Credential {
     pub replace_by: Option<u64>,
 }
 
+/// The credential in a slot, of credentials in the order of their slots: a device may have had thousands.
+pub fn in_slot(credentials: &[Credential], slot: Slot) -> Option<&Credential> {
+    let at = credentials.binary_search_by_key(&slot, |one| one.slot);
+    at.ok().map(|at| &credentials[at])
+}
+
 impl Credential {
     /// Whether it is published when its device is.
     pub fn is_live(&self, now: u64) -> bool {

@@ -25,6 +25,7 @@ pub use auth_info::{AUTH_INFO_VALID_SECS, opens, record_of};
 pub use change::{decide_hold, decide_update};
 pub use device::{
     Actor, AuthInfoRecord, Credential, Device, Facts, Permission, RESTORE_WINDOW_SECS, Relation,
+    in_slot,
 };
 pub use end::{
     EXPIRY_YEARS_MAX, credential_expired, decide_deletion, decide_renewal, decide_restoration,

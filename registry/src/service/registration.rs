@@ -36,6 +36,9 @@ struct Wanting {
     purpose: Purpose,
 }
 
+/// When a client may ask again for a certificate that could not be issued.
+const ISSUE_RETRY_SECS: u32 = 60;
+
 impl Service {
     /// Issues a certificate: CSR → intent → certificate → commit → visible in the zone.
     pub(super) async fn issue(
@@ -217,7 +220,8 @@ impl Service {
                 Err(Problem::new(
                     ResultCode::CommandFailed,
                     "the registry cannot issue certificates now; nothing was registered, try again later",
-                ))
+                )
+                .retry_after(ISSUE_RETRY_SECS))
             }
         }
     }

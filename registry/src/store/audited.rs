@@ -7,7 +7,7 @@ use sqlx::SqliteConnection;
 
 use super::audit::write_audit_text;
 use super::{Origin, StoreError};
-use crate::lifecycle::{Credential, Device, Transfer};
+use crate::lifecycle::{self, Credential, Device, Transfer};
 
 /// What the log says of a device: none where there is none.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +54,8 @@ impl Audited<'_> {
     fn text(&self, others: &[Credential]) -> String {
         let device = self.device;
         let statuses: Vec<&str> = device.statuses.iter().map(SettableStatus::as_str).collect();
-        let changed = self.credentials.iter().filter(|one| !others.contains(one));
+        let is_other = |one: &&Credential| lifecycle::in_slot(others, one.slot) != Some(*one);
+        let changed = self.credentials.iter().filter(is_other);
         let slots: Vec<serde_json::Value> = changed.map(slot_of).collect();
         let transfer = self.transfer.map(|transfer| {
             serde_json::json!({

@@ -92,10 +92,7 @@ pub(super) async fn write_outcome(
 fn to_publish(facts: &Facts, outcome: &Outcome, now: u64) -> Vec<Credential> {
     let after = outcome.credentials.iter();
     let changed = after.filter(|credential| {
-        let old = facts
-            .credentials
-            .iter()
-            .find(|old| old.slot == credential.slot);
+        let old = lifecycle::in_slot(&facts.credentials, credential.slot);
         let before = facts.device.as_ref().zip(old);
         let before = before.map(|(device, old)| lifecycle::publication(device, old, now));
         // A slot that was withdrawn before has nothing to take back, however many a device has had.
