@@ -8,6 +8,8 @@
 
 mod account;
 mod issue;
+#[cfg(test)]
+mod tests;
 mod trust;
 
 pub use account::{AccountCa, AccountIssueError, ClientIssued, ClientKeys};

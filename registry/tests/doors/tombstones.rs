@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use iot_dns_zone::{KSK_FILE, ZSK_FILE};
 use iot_epp_api::command::AccountChange;
 use iot_epp_api::device::WithdrawReason;
 use iot_epp_api::{DeviceState, ResultCode, SlotState};
@@ -128,6 +129,28 @@ async fn the_key_of_a_withdrawn_slot_is_refused_for_ever_and_everywhere() {
         assert_eq!(party.code(command).await, ResultCode::AssociationProhibits);
     }
     assert_eq!(stage.count("SELECT count(*) FROM credential").await, 1);
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_device_gets_a_key_of_the_registry_itself() {
+    let stage = Stage::open().await;
+    let mno = stage.mno("mno-a").await;
+    let trust = stage.directory.trust();
+    let zone = stage.directory.zone();
+    let mut own = vec![zone.join(KSK_FILE), zone.join(ZSK_FILE)];
+    own.extend(["device", "service", "account"].map(|root| trust.join(root).join("root.key.pem")));
+    own.extend(["device/issuing.key.pem", "service/server.key.pem"].map(|key| trust.join(key)));
+    let keys = own.iter().map(|path| {
+        let pem = std::fs::read_to_string(path).unwrap();
+        KeyPair::from_pem(&pem).unwrap()
+    });
+    for key in keys {
+        let code = mno.code(create_with(eid(1), csr_of(&key), None)).await;
+        assert_eq!(code, ResultCode::AssociationProhibits);
+    }
+    assert_eq!(stage.count("SELECT count(*) FROM intent").await, 0);
+    mno.issued(create(eid(1))).await;
     stage.close().await;
 }
 
