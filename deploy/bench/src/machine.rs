@@ -69,20 +69,26 @@ pub(crate) fn bare_signature_secs(count: u32) -> anyhow::Result<f64> {
 
 /// The same while every core signs `count` times: cores that share something take longer then.
 pub(crate) fn bare_signature_secs_on_all_cores(count: u32) -> anyhow::Result<f64> {
+    cpu_secs_on_all_cores(count, sign)
+}
+
+/// Mean CPU time of a piece of work while every core does it `count` times.
+pub(crate) fn cpu_secs_on_all_cores(
+    count: u32,
+    work: fn(u32) -> anyhow::Result<()>,
+) -> anyhow::Result<f64> {
     let threads = std::thread::available_parallelism()?.get();
     let before = own_cpu_secs();
-    let signing: Vec<_> = (0..threads)
-        .map(|_| std::thread::spawn(move || sign(count)))
+    let working: Vec<_> = (0..threads)
+        .map(|_| std::thread::spawn(move || work(count)))
         .collect();
-    for thread in signing {
-        thread
-            .join()
-            .map_err(|_| anyhow!("signing ended early"))??;
+    for thread in working {
+        thread.join().map_err(|_| anyhow!("work ended early"))??;
     }
     Ok((own_cpu_secs() - before) / (f64::from(count) * threads as f64))
 }
 
-fn sign(count: u32) -> anyhow::Result<()> {
+pub(crate) fn sign(count: u32) -> anyhow::Result<()> {
     let random = SystemRandom::new();
     let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
     let failed = |_| anyhow!("signing failed");
