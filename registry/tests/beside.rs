@@ -106,9 +106,9 @@ fn a_database_that_says_otherwise_is_found_beside_the_server() {
 
 #[test]
 fn no_statement_is_told_to_whoever_looks_or_written_to_the_log() {
-    let serving = loaded().serve_in(&[("RUST_LOG", "info,sqlx=trace")]);
+    let serving = loaded().serve_in(&[("RUST_LOG", "trace")]);
     let output = program()
-        .env("RUST_LOG", "info,sqlx=trace")
+        .env("RUST_LOG", "trace")
         .arg("--dir")
         .arg(&serving.registry.dir)
         .args(["zone", "check"])
@@ -165,25 +165,9 @@ fn a_damaged_page_is_one_finding_and_the_check_goes_on_behind_it() {
 /// Changes a fingerprint in the database as only an attacker or an accident would.
 fn tamper(registry: &Registry, device_id: &str) {
     let path = registry.dir.join("registry.db");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        use sqlx::Connection;
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-        let mut database = sqlx::SqliteConnection::connect_with(&options)
-            .await
-            .unwrap();
-        let changed =
-            sqlx::query("UPDATE credential SET fingerprint = zeroblob(32) WHERE device_id = ?")
-                .bind(device_id)
-                .execute(&mut database)
-                .await
-                .unwrap();
-        assert_eq!(changed.rows_affected(), 1);
-        database.close().await.unwrap();
-    });
+    let database = rusqlite::Connection::open(path).unwrap();
+    let statement = "UPDATE credential SET fingerprint = zeroblob(32) WHERE device_id = ?";
+    assert_eq!(database.execute(statement, [device_id]).unwrap(), 1);
 }
 
 #[test]

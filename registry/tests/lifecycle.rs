@@ -213,12 +213,9 @@ async fn result_of_a_create_is_kept_for_seven_days() {
     inside.account("mno-b", Role::Mno).await;
     let created_at = inside.count("SELECT created_at FROM idempotency").await as u64;
     let digest = {
-        let mut database = inside.database().await;
-        let digest: Vec<u8> = sqlx::query_scalar("SELECT request_digest FROM idempotency")
-            .fetch_one(&mut database)
-            .await
-            .unwrap();
-        digest.try_into().unwrap()
+        let query = "SELECT request_digest FROM idempotency";
+        let digest = inside.database().query_row(query, [], |row| row.get(0));
+        digest.unwrap()
     };
     let same = origin("mno-a", "first", digest);
     let other = origin("mno-a", "first", [0; 32]);

@@ -13,7 +13,6 @@ use credentials::{eid, line, load};
 use harness::{Registry, Serving, succeed};
 use iot_dns_zone::Profile;
 use iot_identity::Fingerprint;
-use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
 const HELD: u64 = 40;
 
@@ -37,17 +36,9 @@ fn newest_row(registry: &Registry, number: u64) -> (bool, bool) {
         eid(number)
     );
     let path = registry.dir.join("registry.db");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-        let options = options.read_only(true);
-        let mut database = SqliteConnection::connect_with(&options).await.unwrap();
-        let row = sqlx::query_as(AssertSqlSafe(query));
-        row.fetch_one(&mut database).await.unwrap()
-    })
+    let database = rusqlite::Connection::open(path).unwrap();
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    database.query_row(&query, [], row).unwrap()
 }
 
 fn wait_for_row(serving: &Serving, number: u64, expected: (bool, bool)) {

@@ -210,19 +210,8 @@ fn serve_makes_a_registry_in_an_empty_directory_once() {
 /// Changes the database as only an attacker or an accident would.
 fn tamper(registry: &Registry, statement: &'static str) {
     let path = registry.dir.join("registry.db");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        use sqlx::Connection;
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-        let mut database = sqlx::SqliteConnection::connect_with(&options)
-            .await
-            .unwrap();
-        sqlx::query(statement).execute(&mut database).await.unwrap();
-        database.close().await.unwrap();
-    });
+    let database = rusqlite::Connection::open(path).unwrap();
+    database.execute(statement, []).unwrap();
 }
 
 #[test]

@@ -6,15 +6,13 @@ use std::io::BufRead;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use async_trait::async_trait;
 use clap::Args;
 use iot_dns_zone::net::{self, Listeners};
 use iot_dns_zone::{Ceiling, Profile, Start};
 use iot_identity::Slot;
 use iot_registry::publisher::Publisher;
-use iot_registry::store::{RaiseCeiling, StartUp, Step, Store, StoreError};
+use iot_registry::store::{RaiseCeiling, StartUp, Step, Store, StoreError, sql};
 use serde::{Deserialize, Serialize};
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use crate::fleet::ZoneArguments;
 use crate::population::Population;
@@ -22,8 +20,6 @@ use crate::zone;
 
 /// Journal rows of one transaction while a backlog is written.
 const ROWS_OF_A_TRANSACTION: u64 = 200_000;
-/// Rows in one statement: seven values a row stay below what SQLite takes.
-const ROWS_OF_A_STATEMENT: usize = 1000;
 /// Longest wait for a change to become visible.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -195,43 +191,38 @@ struct Append {
     active: bool,
 }
 
-#[async_trait]
 impl Step for Append {
     type Output = u64;
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<u64, StoreError> {
-        let mut seq: i64 = sqlx::query_scalar("SELECT journal_head FROM registry WHERE id = 1")
-            .fetch_one(&mut *connection)
-            .await?;
+    fn run(self, connection: &sql::Connection) -> Result<u64, StoreError> {
+        let mut seq: i64 = sql::query("SELECT journal_head FROM registry WHERE id = 1")
+            .one(connection, sql::scalar)?;
         let now = zone::unix_now() as i64;
-        for numbers in self.numbers.chunks(ROWS_OF_A_STATEMENT) {
-            let mut query = QueryBuilder::<Sqlite>::new(
+        for number in &self.numbers {
+            seq += 1;
+            let fingerprint = Population::fingerprint(*number);
+            let (kind, publication, fingerprint) = if self.active {
+                ("activate", "active", Some(fingerprint.as_octets()))
+            } else {
+                ("deactivate", "inactive", None)
+            };
+            sql::query(
                 "INSERT INTO journal
-                 (seq, device_id, slot, kind, publication, fingerprint, committed_at) ",
-            );
-            query.push_values(numbers, |mut row, number| {
-                seq += 1;
-                let fingerprint = Population::fingerprint(*number);
-                let (kind, publication, fingerprint) = if self.active {
-                    let octets = fingerprint.as_octets().to_vec();
-                    ("activate", "active", Some(octets))
-                } else {
-                    ("deactivate", "inactive", None)
-                };
-                row.push_bind(seq)
-                    .push_bind(self.population.device(*number).to_string())
-                    .push_bind(i64::from(Slot::FIRST.get()))
-                    .push_bind(kind)
-                    .push_bind(publication)
-                    .push_bind(fingerprint)
-                    .push_bind(now);
-            });
-            query.build().execute(&mut *connection).await?;
-        }
-        sqlx::query("UPDATE registry SET journal_head = ? WHERE id = 1")
+                 (seq, device_id, slot, kind, publication, fingerprint, committed_at)
+                 VALUES (?, ?, ?, ?, ?, ?, ?)",
+            )
             .bind(seq)
-            .execute(connection)
-            .await?;
+            .bind(self.population.device(*number).as_str())
+            .bind(i64::from(Slot::FIRST.get()))
+            .bind(kind)
+            .bind(publication)
+            .bind(fingerprint)
+            .bind(now)
+            .execute(connection)?;
+        }
+        sql::query("UPDATE registry SET journal_head = ? WHERE id = 1")
+            .bind(seq)
+            .execute(connection)?;
         Ok(seq as u64)
     }
 }

@@ -1,22 +1,24 @@
 //! What no door shows: the rows of a registry's database, read beside the process that serves it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use anyhow::{bail, ensure};
 use iot_identity::{DeviceId, Slot};
 use iot_registry::directory::Directory;
 use iot_registry::store::{AuditReader, Chain};
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Connection, Row, SqliteConnection};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 
 use crate::certificates::Serials;
 
 /// Audit rows read at once.
 const AUDIT_ROWS: u32 = 10_000;
+/// Longest wait for a lock of the registry.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A database that is only read.
 pub struct Inside {
-    connection: SqliteConnection,
+    connection: Connection,
 }
 
 /// Everything that a database keeps about one id.
@@ -39,9 +41,10 @@ impl Inside {
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub async fn open(directory: &Directory) -> anyhow::Result<Self> {
-        let options = SqliteConnectOptions::new().filename(directory.database());
-        let connection = SqliteConnection::connect_with(&options.read_only(true)).await?;
+    pub fn open(directory: &Directory) -> anyhow::Result<Self> {
+        let only_read = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let connection = Connection::open_with_flags(directory.database(), only_read)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
         Ok(Self { connection })
     }
 
@@ -49,38 +52,30 @@ impl Inside {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn kept(&mut self, device_id: DeviceId) -> anyhow::Result<Kept> {
+    pub fn kept(&self, device_id: DeviceId) -> anyhow::Result<Kept> {
         let id = device_id.as_str();
-        let sponsor = sqlx::query_scalar("SELECT account FROM device WHERE device_id = ?")
-            .bind(id)
-            .fetch_optional(&mut self.connection)
-            .await?;
-        let rows = sqlx::query(
+        let sponsor = "SELECT account FROM device WHERE device_id = ?";
+        let sponsor = self.connection.query_row(sponsor, [id], |row| row.get(0));
+        let mut statement = self.connection.prepare(
             "SELECT slot, certificate FROM credential WHERE device_id = ? ORDER BY slot",
-        )
-        .bind(id)
-        .fetch_all(&mut self.connection)
-        .await?;
+        )?;
+        let rows = statement.query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let mut credentials = Vec::new();
-        for row in &rows {
-            let slot = Slot::new(u16::try_from(row.try_get::<i64, _>("slot")?)?)?;
-            credentials.push((slot, row.try_get("certificate")?));
+        for row in rows {
+            let (slot, certificate): (u16, _) = row?;
+            credentials.push((Slot::new(slot)?, certificate));
         }
-        let numbers = sqlx::query(
-            "SELECT coalesce((SELECT slot_max FROM slot_reserved WHERE device_id = ?1), 0) AS slot_max,
-                    (SELECT count(*) FROM intent WHERE device_id = ?1) AS intents,
-                    (SELECT count(*) FROM voided_serial WHERE device_id = ?1) AS voided",
-        )
-        .bind(id)
-        .fetch_one(&mut self.connection)
-        .await?;
-        let number = |name| anyhow::Ok(u64::try_from(numbers.try_get::<i64, _>(name)?)?);
+        let numbers =
+            "SELECT coalesce((SELECT slot_max FROM slot_reserved WHERE device_id = ?1), 0),
+                              (SELECT count(*) FROM intent WHERE device_id = ?1),
+                              (SELECT count(*) FROM voided_serial WHERE device_id = ?1)";
+        let numbers = self.connection.query_row(numbers, [id], three)?;
         Ok(Kept {
-            sponsor,
+            sponsor: sponsor.optional()?,
             credentials,
-            slot_max: u16::try_from(number("slot_max")?)?,
-            intents: number("intents")?,
-            voided: number("voided")?,
+            slot_max: u16::try_from(numbers.0)?,
+            intents: numbers.1,
+            voided: numbers.2,
         })
     }
 
@@ -88,42 +83,37 @@ impl Inside {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn counts(&mut self) -> anyhow::Result<(u64, u64, u64)> {
-        let row = sqlx::query(
-            "SELECT (SELECT count(*) FROM device) AS devices,
-                    (SELECT count(*) FROM credential) AS credentials,
-                    (SELECT count(*) FROM intent) AS intents",
-        )
-        .fetch_one(&mut self.connection)
-        .await?;
-        let number = |name| anyhow::Ok(u64::try_from(row.try_get::<i64, _>(name)?)?);
-        Ok((
-            number("devices")?,
-            number("credentials")?,
-            number("intents")?,
-        ))
+    pub fn counts(&self) -> anyhow::Result<(u64, u64, u64)> {
+        let query = "SELECT (SELECT count(*) FROM device), (SELECT count(*) FROM credential),
+                            (SELECT count(*) FROM intent)";
+        Ok(self.connection.query_row(query, [], three)?)
     }
 
     /// Notes every certificate and every serial number that was given up.
     ///
     /// # Errors
     /// A serial number that was used twice.
-    pub async fn note_serials(&mut self, serials: &mut Serials) -> anyhow::Result<()> {
-        let certificates: Vec<Vec<u8>> =
-            sqlx::query_scalar("SELECT certificate FROM credential WHERE certificate IS NOT NULL")
-                .fetch_all(&mut self.connection)
-                .await?;
-        for certificate in &certificates {
-            serials.note(certificate)?;
+    pub fn note_serials(&self, serials: &mut Serials) -> anyhow::Result<()> {
+        for certificate in
+            self.octets("SELECT certificate FROM credential WHERE certificate IS NOT NULL")?
+        {
+            serials.note(&certificate)?;
         }
-        let voided: Vec<Vec<u8>> = sqlx::query_scalar("SELECT serial FROM voided_serial")
-            .fetch_all(&mut self.connection)
-            .await?;
-        for serial in &voided {
-            serials.note_voided(serial)?;
+        for serial in self.octets("SELECT serial FROM voided_serial")? {
+            serials.note_voided(&serial)?;
         }
         Ok(())
     }
+
+    fn octets(&self, query: &str) -> anyhow::Result<Vec<Vec<u8>>> {
+        let mut statement = self.connection.prepare(query)?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+fn three(row: &Row<'_>) -> rusqlite::Result<(u64, u64, u64)> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
 
 /// What the audit log says.

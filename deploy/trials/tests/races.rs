@@ -75,7 +75,7 @@ impl Scene {
         }
         Self {
             names: Names::at(&directory, running.listen.dot[0]).unwrap(),
-            inside: Inside::open(&directory).await.unwrap(),
+            inside: Inside::open(&directory).unwrap(),
             lines: lines.try_into().ok().unwrap(),
             ids: DeviceIds::new(1, 0, 1, 20),
             draws: Draws::seeded(1, 0),
@@ -157,7 +157,7 @@ async fn two_winners_none_a_second_certificate_and_a_told_owner_are_breaches() {
         assert!(message(&error.unwrap_err()).contains("who lost learns"));
     }
 
-    let kept = scene.inside.kept(first).await.unwrap();
+    let kept = scene.inside.kept(first).unwrap();
     let certificate = kept.credentials[0].1.clone();
     require_one(&kept, "mno-a", &certificate).unwrap();
     assert!(
@@ -174,7 +174,7 @@ async fn two_winners_none_a_second_certificate_and_a_told_owner_are_breaches() {
         asp: None,
     };
     assert!(scene.give(0, Door::Epp, new_slot).await.code.is_success());
-    let kept = scene.inside.kept(first).await.unwrap();
+    let kept = scene.inside.kept(first).unwrap();
     assert!(
         require_one(&kept, "mno-a", &certificate).is_err(),
         "two certificates"

@@ -3,16 +3,14 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use iot_dns_zone::{
     Ceiling, Entry, Profile, Start, StaticRecords, ZoneConfig, ZoneKeys, ZoneWriter,
 };
 use iot_identity::{DeviceId, Fingerprint, Publication, Slot, ZoneName};
-use sqlx::SqliteConnection;
 
 use super::{PublicationResult, Publisher};
 use crate::clock::unix_now;
-use crate::store::{LeftOut, RecordRebuilt, StartUp, Step, Store, StoreError};
+use crate::store::{LeftOut, RecordRebuilt, StartUp, Step, Store, StoreError, sql};
 
 const EID: &str = "89049032123451234512345678901235";
 const ICCID: &str = "8912230200031010008f";
@@ -53,12 +51,13 @@ fn zone(directory: &std::path::Path, applied: u64, signed_at: u64) -> ZoneWriter
 /// A step that never ends.
 struct Hang;
 
-#[async_trait]
 impl Step for Hang {
     type Output = ();
 
-    async fn run(self, _connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        std::future::pending().await
+    fn run(self, _connection: &sql::Connection) -> Result<(), StoreError> {
+        loop {
+            std::thread::park();
+        }
     }
 }
 
@@ -68,13 +67,12 @@ struct FirstRow {
     published: Option<i64>,
 }
 
-#[async_trait]
 impl Step for FirstRow {
     type Output = ();
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    fn run(self, connection: &sql::Connection) -> Result<(), StoreError> {
         let fingerprint = Fingerprint::of_certificate(b"certificate");
-        sqlx::query(
+        sql::query(
             "INSERT INTO journal (seq, device_id, slot, kind, publication, fingerprint,
                                   committed_at, quarantined, published_serial, published_at)
              VALUES (1, ?1, 1, 'create', 'active', ?2, 1, ?3, ?4, ?4)",
@@ -83,11 +81,8 @@ impl Step for FirstRow {
         .bind(fingerprint.as_octets().as_slice())
         .bind(self.quarantined)
         .bind(self.published)
-        .execute(&mut *connection)
-        .await?;
-        sqlx::query("UPDATE registry SET journal_head = 1")
-            .execute(connection)
-            .await?;
+        .execute(connection)?;
+        sql::query("UPDATE registry SET journal_head = 1").execute(connection)?;
         Ok(())
     }
 }

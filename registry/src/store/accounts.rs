@@ -1,14 +1,12 @@
 //! Accounts: who they are, and changes of them.
 
-use async_trait::async_trait;
 use iot_epp_api::Role;
 use iot_epp_api::command::AccountChange;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
 use super::audit::write_audit_text;
 use super::proofs::{self, NewToken};
 use super::rows::{named, optional_unix, sql_time, unix};
+use super::sql::{self, Connection, Row};
 use super::{Origin, Step, Store, StoreError};
 
 /// An account as the database has it.
@@ -31,13 +29,13 @@ pub struct AccountRow {
 }
 
 impl AccountRow {
-    pub(super) fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+    pub(super) fn read(row: &Row<'_>) -> Result<Self, StoreError> {
         Ok(Self {
-            name: row.try_get("name")?,
+            name: row.get("name")?,
             role: named(row, "role", |name| name.parse().ok())?,
             created_at: unix(row, "created_at")?,
             disabled_at: optional_unix(row, "disabled_at")?,
-            iccids_allowed: row.try_get("iccids_allowed")?,
+            iccids_allowed: row.get("iccids_allowed")?,
             devices_max: unix(row, "devices_max")?,
             devices: unix(row, "devices")?,
         })
@@ -45,14 +43,10 @@ impl AccountRow {
 }
 
 /// Refuses accounts that were disabled since the request was authenticated.
-pub(super) async fn require_enabled(
-    connection: &mut SqliteConnection,
-    account: &str,
-) -> Result<(), StoreError> {
-    let enabled = sqlx::query("SELECT 1 FROM account WHERE name = ? AND disabled_at IS NULL")
+pub(super) fn require_enabled(connection: &Connection, account: &str) -> Result<(), StoreError> {
+    let enabled = sql::query("SELECT 1 FROM account WHERE name = ? AND disabled_at IS NULL")
         .bind(account)
-        .fetch_optional(connection)
-        .await?;
+        .optional(connection, |_| Ok(()))?;
     match enabled {
         Some(_) => Ok(()),
         None => Err(StoreError::AccountDisabled(account.to_owned())),
@@ -60,42 +54,33 @@ pub(super) async fn require_enabled(
 }
 
 /// Whether an account may have another device.
-pub(super) async fn has_room(
-    connection: &mut SqliteConnection,
-    name: &str,
-) -> Result<bool, StoreError> {
-    let room: Option<bool> =
-        sqlx::query_scalar("SELECT devices < devices_max FROM account WHERE name = ?")
-            .bind(name)
-            .fetch_optional(connection)
-            .await?;
+pub(super) fn has_room(connection: &Connection, name: &str) -> Result<bool, StoreError> {
+    let room: Option<bool> = sql::query("SELECT devices < devices_max FROM account WHERE name = ?")
+        .bind(name)
+        .optional(connection, sql::scalar)?;
     Ok(room.unwrap_or(false))
 }
 
 /// Whether there is an account of this name and role that is not disabled.
-pub(super) async fn is_enabled(
-    connection: &mut SqliteConnection,
+pub(super) fn is_enabled(
+    connection: &Connection,
     account: &str,
     role: Role,
 ) -> Result<bool, StoreError> {
     let found =
-        sqlx::query("SELECT 1 FROM account WHERE name = ? AND role = ? AND disabled_at IS NULL")
+        sql::query("SELECT 1 FROM account WHERE name = ? AND role = ? AND disabled_at IS NULL")
             .bind(account)
             .bind(role.as_str())
-            .fetch_optional(connection)
-            .await?;
+            .optional(connection, |_| Ok(()))?;
     Ok(found.is_some())
 }
 
-pub(super) async fn role_of(
-    connection: &mut SqliteConnection,
-    account: &str,
-) -> Result<Role, StoreError> {
-    let row = sqlx::query("SELECT role FROM account WHERE name = ?")
+pub(super) fn role_of(connection: &Connection, account: &str) -> Result<Role, StoreError> {
+    sql::query("SELECT role FROM account WHERE name = ?")
         .bind(account)
-        .fetch_one(connection)
-        .await?;
-    named(&row, "role", |name| name.parse().ok())
+        .one(connection, |row| {
+            named(row, "role", |name| name.parse().ok())
+        })
 }
 
 /// Makes an account with its first token; false when the name is taken.
@@ -112,30 +97,28 @@ pub struct CreateAccount {
     pub now: u64,
 }
 
-#[async_trait]
 impl Step for CreateAccount {
     type Output = bool;
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+    fn run(self, connection: &Connection) -> Result<bool, StoreError> {
         // The first account makes itself.
         if self.origin.account != self.name {
-            require_enabled(connection, &self.origin.account).await?;
+            require_enabled(connection, &self.origin.account)?;
         }
-        let result = sqlx::query(
+        let result = sql::query(
             "INSERT INTO account (name, role, created_at) VALUES (?, ?, ?)
              ON CONFLICT (name) DO NOTHING",
         )
         .bind(&self.name)
         .bind(self.role.as_str())
         .bind(sql_time(self.now))
-        .execute(&mut *connection)
-        .await?;
-        if result.rows_affected() == 0 {
+        .execute(connection)?;
+        if result == 0 {
             return Ok(false);
         }
-        proofs::insert_token(connection, &self.name, &self.token, self.now).await?;
+        proofs::insert_token(connection, &self.name, &self.token, self.now)?;
         let after = Some(self.role.as_str());
-        write_audit_text(connection, &self.origin, &self.name, None, after, self.now).await?;
+        write_audit_text(connection, &self.origin, &self.name, None, after, self.now)?;
         Ok(true)
     }
 }
@@ -153,19 +136,18 @@ pub struct ChangeAccount {
     pub now: u64,
 }
 
-#[async_trait]
 impl Step for ChangeAccount {
     type Output = Option<AccountRow>;
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<Self::Output, StoreError> {
-        require_enabled(connection, &self.origin.account).await?;
-        let Some(before) = read(connection, &self.name).await? else {
+    fn run(self, connection: &Connection) -> Result<Self::Output, StoreError> {
+        require_enabled(connection, &self.origin.account)?;
+        let Some(before) = read(connection, &self.name)? else {
             return Ok(None);
         };
-        if !self.apply(connection).await? {
+        if !self.apply(connection)? {
             return Ok(None);
         }
-        let after = read(connection, &self.name).await?;
+        let after = read(connection, &self.name)?;
         let said = format!("{:?}", self.change);
         let before = format!("disabled={}", before.disabled_at.is_some());
         let (origin, now) = (&self.origin, self.now);
@@ -176,65 +158,59 @@ impl Step for ChangeAccount {
             Some(&before),
             Some(&said),
             now,
-        )
-        .await?;
+        )?;
         Ok(after)
     }
 }
 
-pub(super) async fn read(
-    connection: &mut SqliteConnection,
-    name: &str,
-) -> Result<Option<AccountRow>, StoreError> {
-    let row = sqlx::query("SELECT * FROM account WHERE name = ?")
+pub(super) fn read(connection: &Connection, name: &str) -> Result<Option<AccountRow>, StoreError> {
+    sql::query("SELECT * FROM account WHERE name = ?")
         .bind(name)
-        .fetch_optional(connection)
-        .await?;
-    row.as_ref().map(AccountRow::read).transpose()
+        .optional(connection, AccountRow::read)
 }
 
 impl ChangeAccount {
     /// False when what is to be changed is not there.
-    async fn apply(&self, connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+    fn apply(&self, connection: &Connection) -> Result<bool, StoreError> {
         let (name, now) = (&self.name, sql_time(self.now));
         let statement = match &self.change {
-            AccountChange::Disable => sqlx::query(
+            AccountChange::Disable => sql::query(
                 "UPDATE account SET disabled_at = coalesce(disabled_at, ?2) WHERE name = ?1",
             )
             .bind(name)
             .bind(now),
             AccountChange::Enable => {
-                sqlx::query("UPDATE account SET disabled_at = NULL WHERE name = ?1").bind(name)
+                sql::query("UPDATE account SET disabled_at = NULL WHERE name = ?1").bind(name)
             }
-            AccountChange::AddPrefix(prefix) => sqlx::query(
+            AccountChange::AddPrefix(prefix) => sql::query(
                 "INSERT INTO account_prefix (account, prefix) VALUES (?1, ?2)
                  ON CONFLICT DO UPDATE SET prefix = excluded.prefix",
             )
             .bind(name)
             .bind(prefix.as_str()),
             AccountChange::RemovePrefix(prefix) => {
-                sqlx::query("DELETE FROM account_prefix WHERE account = ?1 AND prefix = ?2")
+                sql::query("DELETE FROM account_prefix WHERE account = ?1 AND prefix = ?2")
                     .bind(name)
                     .bind(prefix.as_str())
             }
             AccountChange::AllowIccids(allowed) => {
-                sqlx::query("UPDATE account SET iccids_allowed = ?2 WHERE name = ?1")
+                sql::query("UPDATE account SET iccids_allowed = ?2 WHERE name = ?1")
                     .bind(name)
                     .bind(*allowed)
             }
             AccountChange::SetDevicesMax(devices_max) => {
-                sqlx::query("UPDATE account SET devices_max = ?2 WHERE name = ?1")
+                sql::query("UPDATE account SET devices_max = ?2 WHERE name = ?1")
                     .bind(name)
                     .bind(sql_time(*devices_max))
             }
-            AccountChange::RevokeToken { token_id } => sqlx::query(
+            AccountChange::RevokeToken { token_id } => sql::query(
                 "UPDATE token SET revoked_at = coalesce(revoked_at, ?3)
                  WHERE account = ?1 AND token_id = ?2",
             )
             .bind(name)
             .bind(sql_time(*token_id))
             .bind(now),
-            AccountChange::RevokeCertificate { certificate_id } => sqlx::query(
+            AccountChange::RevokeCertificate { certificate_id } => sql::query(
                 "UPDATE account_certificate SET revoked_at = coalesce(revoked_at, ?3)
                  WHERE account = ?1 AND certificate_id = ?2",
             )
@@ -242,7 +218,7 @@ impl ChangeAccount {
             .bind(sql_time(*certificate_id))
             .bind(now),
         };
-        Ok(statement.execute(connection).await?.rows_affected() > 0)
+        Ok(statement.execute(connection)? > 0)
     }
 }
 
@@ -252,10 +228,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn accounts(&self) -> Result<Vec<AccountRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM account ORDER BY name")
-            .fetch_all(self.readers())
-            .await?;
-        rows.iter().map(AccountRow::read).collect()
+        sql::query("SELECT * FROM account ORDER BY name").all(&*self.reader()?, AccountRow::read)
     }
 
     /// One account.
@@ -263,7 +236,6 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn account(&self, name: &str) -> Result<Option<AccountRow>, StoreError> {
-        let mut connection = self.readers().acquire().await?;
-        read(&mut connection, name).await
+        read(&*self.reader()?, name)
     }
 }

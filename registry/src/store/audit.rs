@@ -4,25 +4,24 @@
 use std::path::Path;
 
 use ring::digest;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
-use sqlx::{Connection, QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use super::rows::{sql_time, unix};
+use super::sql::{self, Access, Connection, Row};
 use super::{Origin, StoreError};
 
 /// Rows that are chained with one statement, at most.
 const CHAINED_MAX: i64 = 5000;
 
 /// One audit row, with the states before and after as texts.
-pub(super) async fn write_audit_text(
-    connection: &mut SqliteConnection,
+pub(super) fn write_audit_text(
+    connection: &Connection,
     origin: &Origin,
     object: &str,
     before: Option<&str>,
     after: Option<&str>,
     now: u64,
 ) -> Result<(), StoreError> {
-    sqlx::query(
+    sql::query(
         "INSERT INTO audit (at, account, door, verb, object, client_transaction_id,
                             server_transaction_id, before, after)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -36,8 +35,7 @@ pub(super) async fn write_audit_text(
     .bind(&origin.server_transaction_id)
     .bind(before)
     .bind(after)
-    .execute(connection)
-    .await?;
+    .execute(connection)?;
     Ok(())
 }
 
@@ -69,19 +67,19 @@ pub struct AuditRow {
 }
 
 impl AuditRow {
-    fn read(row: &SqliteRow) -> Result<Self, StoreError> {
-        let hash: Option<&[u8]> = row.try_get("hash")?;
+    fn read(row: &Row<'_>) -> Result<Self, StoreError> {
+        let hash = sql::optional_octets(row, "hash")?;
         Ok(Self {
             id: unix(row, "id")?,
             at: unix(row, "at")?,
-            account: row.try_get("account")?,
-            door: row.try_get("door")?,
-            verb: row.try_get("verb")?,
-            object: row.try_get("object")?,
-            client_transaction_id: row.try_get("client_transaction_id")?,
-            server_transaction_id: row.try_get("server_transaction_id")?,
-            before: row.try_get("before")?,
-            after: row.try_get("after")?,
+            account: row.get("account")?,
+            door: row.get("door")?,
+            verb: row.get("verb")?,
+            object: row.get("object")?,
+            client_transaction_id: row.get("client_transaction_id")?,
+            server_transaction_id: row.get("server_transaction_id")?,
+            before: row.get("before")?,
+            after: row.get("after")?,
             // A hash of another length is none: the chain ends there.
             hash: hash.and_then(|hash| hash.try_into().ok()),
         })
@@ -122,50 +120,43 @@ pub const CHAIN_BEGIN: [u8; 32] = [0; 32];
 /// Chains the rows that were written since; `last` is the hash of the newest chained row, where it is
 /// known, and is so afterwards. True when there are more of them than one statement takes: rows of a
 /// version that had no chain.
-pub(super) async fn chain(
-    connection: &mut SqliteConnection,
+pub(super) fn chain(
+    connection: &Connection,
     last: &mut Option<[u8; 32]>,
 ) -> Result<bool, StoreError> {
-    let new = sqlx::query("SELECT * FROM audit WHERE hash IS NULL ORDER BY id LIMIT ?")
+    let new = sql::query("SELECT * FROM audit WHERE hash IS NULL ORDER BY id LIMIT ?")
         .bind(CHAINED_MAX)
-        .fetch_all(&mut *connection)
-        .await?;
+        .all(connection, AuditRow::read)?;
     let Some(first) = new.first() else {
         return Ok(false);
     };
     let mut previous = match *last {
         Some(hash) => hash,
-        None => hash_before(connection, unix(first, "id")?).await?,
+        None => hash_before(connection, first.id)?,
     };
-    let mut hashes = Vec::with_capacity(new.len());
     for row in &new {
-        let row = AuditRow::read(row)?;
         previous = row.chained_to(&previous);
-        hashes.push((sql_time(row.id), previous));
+        sql::query("UPDATE audit SET hash = ? WHERE id = ?")
+            .bind(&previous)
+            .bind(sql_time(row.id))
+            .execute(connection)?;
     }
-    let mut query = QueryBuilder::<Sqlite>::new("WITH chained (id, hash) AS (");
-    query.push_values(&hashes, |mut row, (id, hash)| {
-        row.push_bind(*id).push_bind(hash.to_vec());
-    });
-    query.push(") UPDATE audit SET hash = chained.hash FROM chained WHERE audit.id = chained.id");
-    query.build().execute(connection).await?;
     *last = Some(previous);
-    Ok(hashes.len() as i64 == CHAINED_MAX)
+    Ok(new.len() as i64 == CHAINED_MAX)
 }
 
-async fn hash_before(connection: &mut SqliteConnection, id: u64) -> Result<[u8; 32], StoreError> {
+fn hash_before(connection: &Connection, id: u64) -> Result<[u8; 32], StoreError> {
     let hash: Option<Option<Vec<u8>>> =
-        sqlx::query_scalar("SELECT hash FROM audit WHERE id < ? ORDER BY id DESC LIMIT 1")
+        sql::query("SELECT hash FROM audit WHERE id < ? ORDER BY id DESC LIMIT 1")
             .bind(sql_time(id))
-            .fetch_optional(connection)
-            .await?;
+            .optional(connection, sql::scalar)?;
     let hash = hash.flatten().and_then(|hash| hash.try_into().ok());
     Ok(hash.unwrap_or(CHAIN_BEGIN))
 }
 
 /// The log of a database that may be open in another process; it is only read.
 pub struct AuditReader {
-    connection: SqliteConnection,
+    connection: Connection,
 }
 
 impl AuditReader {
@@ -174,8 +165,7 @@ impl AuditReader {
     /// # Errors
     /// [`StoreError`].
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::new().filename(path).read_only(true);
-        let connection = SqliteConnection::connect_with(&options).await?;
+        let connection = sql::open(path, Access::Read)?;
         Ok(Self { connection })
     }
 
@@ -184,12 +174,10 @@ impl AuditReader {
     /// # Errors
     /// [`StoreError`].
     pub async fn after(&mut self, id: u64, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM audit WHERE id > ? ORDER BY id LIMIT ?")
+        sql::query("SELECT * FROM audit WHERE id > ? ORDER BY id LIMIT ?")
             .bind(sql_time(id))
             .bind(i64::from(limit))
-            .fetch_all(&mut self.connection)
-            .await?;
-        rows.iter().map(AuditRow::read).collect()
+            .all(&self.connection, AuditRow::read)
     }
 }
 

@@ -3,9 +3,9 @@
 
 use iot_epp_api::device::SettableStatus;
 use iot_identity::DeviceId;
-use sqlx::SqliteConnection;
 
 use super::audit::write_audit_text;
+use super::sql::Connection;
 use super::{Origin, StoreError};
 use crate::lifecycle::{self, Credential, Device, Transfer};
 
@@ -32,8 +32,8 @@ pub(super) fn audited<'a>(
 
 /// One audit row for a state change of a device: before and after. Of its slots those that changed are
 /// written.
-pub(super) async fn write_audit(
-    connection: &mut SqliteConnection,
+pub(super) fn write_audit(
+    connection: &Connection,
     origin: &Origin,
     device_id: DeviceId,
     (before, after): (Option<Audited<'_>>, Option<Audited<'_>>),
@@ -47,7 +47,7 @@ pub(super) async fn write_audit(
     let after_text = after.map(|one| text(one, before));
     let object = device_id.as_str();
     let (before, after) = (before_text.as_deref(), after_text.as_deref());
-    write_audit_text(connection, origin, object, before, after, now).await
+    write_audit_text(connection, origin, object, before, after, now)
 }
 
 impl Audited<'_> {

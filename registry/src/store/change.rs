@@ -2,16 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use async_trait::async_trait;
 use iot_epp_api::command::DeviceChange;
 use iot_epp_api::{Door, Role};
 use iot_identity::{DeviceId, ZoneName};
-use sqlx::{Row, SqliteConnection};
 use time::Date;
 
 use super::outcome::{Rows, Written, write_outcome};
 use super::replay::{Remembered, Replay, remember, replay_of};
 use super::rows;
+use super::sql::Connection;
 use super::{Origin, Step, StoreError, accounts};
 use crate::lifecycle::{self, Actor, Facts, Outcome, Refusal};
 
@@ -86,19 +85,18 @@ impl Wish {
     }
 }
 
-#[async_trait]
 impl Step for ChangeDevice {
     type Output = Changed;
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<Changed, StoreError> {
-        accounts::require_enabled(connection, &self.origin.account).await?;
-        let facts = rows::facts(connection, self.device_id).await?;
+    fn run(self, connection: &Connection) -> Result<Changed, StoreError> {
+        accounts::require_enabled(connection, &self.origin.account)?;
+        let facts = rows::facts(connection, self.device_id)?;
         // Present ownership first: a replay tells nobody about a device that is not his.
         if facts.seen_by(self.actor(), self.now).is_none() {
             return Ok(Changed::Refused(Refusal::NotFound(self.device_id)));
         }
         if self.is_replayed() {
-            match replay_of(connection, &self.origin, self.now).await? {
+            match replay_of(connection, &self.origin, self.now)? {
                 Some(Replay::Same(Remembered { rows, .. })) => {
                     return Ok(Changed::Replay { rows });
                 }
@@ -112,19 +110,19 @@ impl Step for ChangeDevice {
         if let Some(refusal) = self.version_refusal(&facts) {
             return Ok(Changed::Refused(refusal));
         }
-        let outcome = match self.decide(connection, &facts).await? {
+        let outcome = match self.decide(connection, &facts)? {
             Ok(outcome) => outcome,
             Err(refusal) => return Ok(Changed::Refused(refusal)),
         };
         let (origin, zone, now) = (&self.origin, &self.zone, self.now);
         let kind = self.wish.kind();
-        let written = write_outcome(connection, origin, zone, kind, facts, outcome, now).await?;
+        let written = write_outcome(connection, origin, zone, kind, facts, outcome, now)?;
         if self.is_replayed() {
             let remembered = Remembered {
                 rows: written.rows,
                 object_id: None,
             };
-            remember(connection, origin, Some(self.device_id), remembered, now).await?;
+            remember(connection, origin, Some(self.device_id), remembered, now)?;
         }
         Ok(Changed::Done(Box::new(written)))
     }
@@ -151,16 +149,16 @@ impl ChangeDevice {
         (device.version != wanted).then_some(Refusal::OtherVersion(wanted))
     }
 
-    async fn decide(
+    fn decide(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &Connection,
         facts: &Facts,
     ) -> Result<Result<Outcome, Refusal>, StoreError> {
         let (device_id, actor, now) = (self.device_id, self.actor(), self.now);
         Ok(match &self.wish {
             Wish::Hold(is_held) => lifecycle::decide_hold(device_id, facts, actor, *is_held, now),
             Wish::Update(changes) => {
-                let providers = providers_named(connection, changes).await?;
+                let providers = providers_named(connection, changes)?;
                 lifecycle::decide_update(device_id, facts, actor, changes, &providers, now)
             }
             Wish::Renew {
@@ -176,8 +174,8 @@ impl ChangeDevice {
 }
 
 /// Those of the named providers that there are.
-async fn providers_named(
-    connection: &mut SqliteConnection,
+fn providers_named(
+    connection: &Connection,
     changes: &[DeviceChange],
 ) -> Result<BTreeSet<String>, StoreError> {
     let named = changes.iter().filter_map(|change| match change {
@@ -187,14 +185,8 @@ async fn providers_named(
     let named: BTreeSet<&str> = named.collect();
     let mut found = BTreeSet::new();
     for name in named {
-        let row = sqlx::query(
-            "SELECT name FROM account WHERE name = ? AND role = 'asp' AND disabled_at IS NULL",
-        )
-        .bind(name)
-        .fetch_optional(&mut *connection)
-        .await?;
-        if let Some(row) = row {
-            found.insert(row.try_get("name")?);
+        if accounts::is_enabled(connection, name, Role::Asp)? {
+            found.insert(name.to_owned());
         }
     }
     Ok(found)

@@ -8,14 +8,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use sqlx::{Connection, SqliteConnection};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-
 use super::StoreError;
-use super::writer::durability;
+use super::sql::{self, Connection};
 
 /// Pages in the log that are worth a copy: 4 MiB, SQLite's own measure.
 const COPY_PAGES: i64 = 1_000;
@@ -35,23 +33,26 @@ struct Log {
     copied: i64,
 }
 
-/// The copying task, as the writer sees it.
+/// The copying thread, as the writer sees it.
 pub(super) struct Checkpoints {
-    committed: watch::Sender<()>,
+    committed: SyncSender<()>,
     is_long: Arc<AtomicBool>,
-    task: JoinHandle<()>,
+    thread: JoinHandle<()>,
 }
 
 impl Checkpoints {
-    /// Starts the task with a connection of its own.
-    pub(super) fn spawn(connection: SqliteConnection) -> Self {
-        let (committed, commits) = watch::channel(());
+    /// Starts the thread with a connection of its own.
+    pub(super) fn spawn(connection: Connection) -> Self {
+        // One commit that was not looked at is as good as many.
+        let (committed, commits) = sync_channel(1);
         let is_long = Arc::new(AtomicBool::new(false));
-        let task = tokio::spawn(run(connection, commits, Arc::clone(&is_long)));
+        let told = Arc::clone(&is_long);
+        let thread = std::thread::Builder::new().name("database-checkpoints".to_owned());
+        let thread = thread.spawn(move || run(connection, &commits, &told));
         Self {
             committed,
             is_long,
-            task,
+            thread: thread.expect("the system has a thread"),
         }
     }
 
@@ -59,31 +60,28 @@ impl Checkpoints {
     ///
     /// # Errors
     /// [`StoreError::Durability`]: what reached the disk is not known.
-    pub(super) async fn between(&self, writer: &mut SqliteConnection) -> Result<(), StoreError> {
+    pub(super) fn between(&self, writer: &Connection) -> Result<(), StoreError> {
         if self.is_long.swap(false, Ordering::Relaxed) {
-            copy(writer).await?;
+            copy(writer)?;
         }
-        self.committed.send_replace(());
+        // Full when there is a commit to look at already.
+        let _ = self.committed.try_send(());
         Ok(())
     }
 
-    /// Ends the task and closes its connection.
-    pub(super) async fn close(self) {
+    /// Ends the thread and closes its connection.
+    pub(super) fn close(self) {
         drop(self.committed);
-        // A task that panicked has ended the process.
-        let _ = self.task.await;
+        // A thread that panicked has ended the process.
+        let _ = self.thread.join();
     }
 }
 
-async fn run(
-    mut connection: SqliteConnection,
-    mut commits: watch::Receiver<()>,
-    is_long: Arc<AtomicBool>,
-) {
+fn run(connection: Connection, commits: &Receiver<()>, is_long: &AtomicBool) {
     let _guard = crate::panics::AbortOnPanic("the database's checkpoints");
     let mut alarm_at = ALARM_PAGES;
-    while commits.changed().await.is_ok() {
-        match look(&mut connection).await {
+    while commits.recv().is_ok() {
+        match look(&connection) {
             Ok(log) => {
                 is_long.store(log.pages > LONG_PAGES, Ordering::Relaxed);
                 alarm_at = tell(log, alarm_at);
@@ -95,33 +93,32 @@ async fn run(
             // A full disk: the pages stay in the log, which is part of the database.
             Err(error) => tracing::error!(alarm = true, %error, "no checkpoint of the database"),
         }
-        tokio::time::sleep(PAUSE).await;
+        std::thread::sleep(PAUSE);
     }
-    if let Err(error) = connection.close().await {
-        tracing::warn!(%error, "closing the database");
-    }
+    sql::close(connection);
 }
 
 /// Copies when there is enough to copy.
-async fn look(connection: &mut SqliteConnection) -> Result<Log, StoreError> {
-    let log = pragma(connection, "PRAGMA wal_checkpoint(NOOP)").await?;
+fn look(connection: &Connection) -> Result<Log, StoreError> {
+    let log = pragma(connection, "PRAGMA wal_checkpoint(NOOP)")?;
     if log.pages - log.copied < COPY_PAGES {
         return Ok(log);
     }
-    copy(connection).await
+    copy(connection)
 }
 
-async fn copy(connection: &mut SqliteConnection) -> Result<Log, StoreError> {
-    pragma(connection, "PRAGMA wal_checkpoint(PASSIVE)").await
+fn copy(connection: &Connection) -> Result<Log, StoreError> {
+    pragma(connection, "PRAGMA wal_checkpoint(PASSIVE)")
 }
 
-async fn pragma(connection: &mut SqliteConnection, text: &'static str) -> Result<Log, StoreError> {
-    let row: (i64, i64, i64) = sqlx::query_as(text)
-        .fetch_one(connection)
-        .await
-        .map_err(|error| durability(&error))?;
-    let (_busy, pages, copied) = row;
-    Ok(Log { pages, copied })
+fn pragma(connection: &Connection, text: &'static str) -> Result<Log, StoreError> {
+    let log = connection.query_row(text, [], |row| {
+        Ok(Log {
+            pages: row.get(1)?,
+            copied: row.get(2)?,
+        })
+    });
+    log.map_err(|error| sql::durability(&error))
 }
 
 /// Says that the log is long: somebody reads from before it, or the disk takes nothing. Returns when to
@@ -146,112 +143,96 @@ fn tell(log: Log, alarm_at: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::sqlite::SqlitePoolOptions;
-
+    use super::super::sql::Access;
     use super::*;
-    use crate::store::{create_private, options};
 
     /// SQLite's own.
     const PAGE_OCTETS: i64 = 4096;
 
-    async fn pages_in(connection: &mut SqliteConnection) -> Log {
-        pragma(connection, "PRAGMA wal_checkpoint(NOOP)")
-            .await
-            .unwrap()
+    fn pages_in(connection: &Connection) -> Log {
+        pragma(connection, "PRAGMA wal_checkpoint(NOOP)").unwrap()
     }
 
-    async fn write(connection: &mut SqliteConnection, pages: i64) {
-        let octets = pages * PAGE_OCTETS;
+    fn write(connection: &Connection, pages: i64) {
         let text = "INSERT INTO filled (octets) VALUES (zeroblob(?1))";
-        sqlx::query(text)
-            .bind(octets)
-            .execute(connection)
-            .await
-            .unwrap();
+        let query = sql::query(text).bind(pages * PAGE_OCTETS);
+        query.execute(connection).unwrap();
     }
 
     struct Bench {
         _scratch: tempfile::TempDir,
-        writer: SqliteConnection,
-        readers: sqlx::SqlitePool,
+        writer: Connection,
         checkpoints: Checkpoints,
         path: std::path::PathBuf,
     }
 
-    async fn bench() -> Bench {
+    fn bench() -> Bench {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("database");
-        create_private(&path).unwrap();
-        let options = options(&path).unwrap();
-        let mut writer = SqliteConnection::connect_with(&options).await.unwrap();
+        let writer = sql::open(&path, Access::Write).unwrap();
         let text = "CREATE TABLE filled (octets BLOB NOT NULL) STRICT";
-        sqlx::query(text).execute(&mut writer).await.unwrap();
-        let other = SqliteConnection::connect_with(&options).await.unwrap();
-        let readers = SqlitePoolOptions::new()
-            .connect_with(options)
-            .await
-            .unwrap();
-        let checkpoints = Checkpoints::spawn(other);
+        writer.execute_batch(text).unwrap();
+        let checkpoints = Checkpoints::spawn(sql::open(&path, Access::Write).unwrap());
         Bench {
             _scratch: scratch,
             writer,
-            readers,
             checkpoints,
             path,
         }
     }
 
-    #[tokio::test]
-    async fn a_commit_leaves_copying_to_the_task() {
-        let mut bench = bench().await;
-        write(&mut bench.writer, 3 * COPY_PAGES).await;
-        let after = pages_in(&mut bench.writer).await;
+    #[test]
+    fn a_commit_leaves_copying_to_the_task() {
+        let bench = bench();
+        write(&bench.writer, 3 * COPY_PAGES);
+        let after = pages_in(&bench.writer);
         assert!(after.pages > 3 * COPY_PAGES, "{after:?}");
         assert_eq!(after.copied, 0, "the commit copied: {after:?}");
-        bench.checkpoints.between(&mut bench.writer).await.unwrap();
+        bench.checkpoints.between(&bench.writer).unwrap();
         let mut log = after;
         while log.copied < after.pages {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-            log = pages_in(&mut bench.writer).await;
+            std::thread::sleep(Duration::from_millis(5));
+            log = pages_in(&bench.writer);
         }
-        bench.checkpoints.close().await;
+        bench.checkpoints.close();
     }
 
-    #[tokio::test]
-    async fn the_log_stays_short_under_commits_without_a_pause() {
-        let mut bench = bench().await;
+    #[test]
+    fn the_log_stays_short_under_commits_without_a_pause() {
+        let bench = bench();
         for _ in 0..400 {
-            write(&mut bench.writer, COPY_PAGES / 4).await;
-            bench.checkpoints.between(&mut bench.writer).await.unwrap();
+            write(&bench.writer, COPY_PAGES / 4);
+            bench.checkpoints.between(&bench.writer).unwrap();
         }
-        bench.checkpoints.close().await;
+        bench.checkpoints.close();
         let log = std::fs::metadata(bench.path.with_file_name("database-wal")).unwrap();
         let written = 400 * (COPY_PAGES / 4 * PAGE_OCTETS).unsigned_abs();
         assert!(log.len() < written / 2, "{} of {written} octets", log.len());
     }
 
-    #[tokio::test]
-    async fn a_reader_that_does_not_end_is_told_of_and_stops_no_commit() {
-        let mut bench = bench().await;
-        write(&mut bench.writer, 1).await;
-        let mut reader = bench.readers.begin().await.unwrap();
+    #[test]
+    fn a_reader_that_does_not_end_is_told_of_and_stops_no_commit() {
+        let bench = bench();
+        write(&bench.writer, 1);
+        let reader = sql::open(&bench.path, Access::Read).unwrap();
+        reader.execute_batch("BEGIN").unwrap();
         let read = "SELECT count(*) FROM filled";
-        let before: (i64,) = sqlx::query_as(read).fetch_one(&mut *reader).await.unwrap();
+        let before: i64 = sql::query(read).one(&reader, sql::scalar).unwrap();
         for _ in 0..20 {
-            write(&mut bench.writer, LONG_PAGES / 10).await;
+            write(&bench.writer, LONG_PAGES / 10);
             bench.checkpoints.is_long.store(true, Ordering::Relaxed);
-            bench.checkpoints.between(&mut bench.writer).await.unwrap();
+            bench.checkpoints.between(&bench.writer).unwrap();
         }
-        let log = pages_in(&mut bench.writer).await;
+        let log = pages_in(&bench.writer);
         assert!(log.pages > LONG_PAGES && log.copied < COPY_PAGES, "{log:?}");
-        let after: (i64,) = sqlx::query_as(read).fetch_one(&mut *reader).await.unwrap();
+        let after: i64 = sql::query(read).one(&reader, sql::scalar).unwrap();
         assert_eq!(before, after);
-        reader.rollback().await.unwrap();
-        copy(&mut bench.writer).await.unwrap();
-        write(&mut bench.writer, 1).await;
-        let log = pages_in(&mut bench.writer).await;
+        reader.execute_batch("ROLLBACK").unwrap();
+        copy(&bench.writer).unwrap();
+        write(&bench.writer, 1);
+        let log = pages_in(&bench.writer);
         assert!(log.pages < LONG_PAGES, "it did not begin anew: {log:?}");
-        bench.checkpoints.close().await;
+        bench.checkpoints.close();
     }
 
     #[test]

@@ -1,11 +1,8 @@
 //! The second transaction of an issue: the certificate is there, and its intent becomes device,
 //! credential and journal row.
 
-use async_trait::async_trait;
 use iot_epp_api::message::Event;
 use iot_identity::{DeviceId, Slot, ZoneName};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
 use super::audited::{audited, write_audit};
 use super::journal::insert_journal;
@@ -13,6 +10,7 @@ use super::messages::{Occasion, send_notices};
 use super::registration::Purpose;
 use super::replay::{Remembered, remember};
 use super::rows::{self, corrupt, sql_time};
+use super::sql::{self, Connection, Row};
 use super::{Origin, Step, StoreError};
 use crate::ca::{Issued, SERIAL_OCTETS};
 use crate::lifecycle::{AuthInfoRecord, Credential, Device, Facts, Notice, Refusal, Statuses};
@@ -56,52 +54,69 @@ pub enum Completed {
     Refused(Refusal),
 }
 
-#[async_trait]
+/// The device before and after, and the credentials that it has already.
+type DeviceAfter = (Option<Device>, Device, Vec<Credential>);
+
+/// What was set aside before the signature.
+struct Intent {
+    device_id: DeviceId,
+    slot: Slot,
+    key_hash: Vec<u8>,
+    asp: Option<String>,
+}
+
+impl Intent {
+    fn read(row: &Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            device_id: rows::device_id(row)?,
+            slot: rows::slot(row)?,
+            key_hash: row.get("key_hash")?,
+            asp: row.get("asp")?,
+        })
+    }
+}
+
 impl Step for Complete {
     type Output = Completed;
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<Completed, StoreError> {
-        let intent = sqlx::query("DELETE FROM intent WHERE serial = ? RETURNING *")
-            .bind(self.serial.as_slice())
-            .fetch_optional(&mut *connection)
-            .await?
+    fn run(self, connection: &Connection) -> Result<Completed, StoreError> {
+        let intent = sql::query("DELETE FROM intent WHERE serial = ? RETURNING *")
+            .bind(&self.serial)
+            .optional(connection, Intent::read)?
             .ok_or_else(|| corrupt("a reservation has vanished"))?;
-        if rows::device_id(&intent)? != self.device_id || rows::slot(&intent)? != self.slot {
+        if intent.device_id != self.device_id || intent.slot != self.slot {
             return Err(corrupt("a reservation has changed"));
         }
         let Some(issued) = &self.issued else {
-            self.void(connection).await?;
+            self.void(connection)?;
             return Ok(Completed::Void);
         };
-        let asp: Option<String> = intent.try_get("asp")?;
-        let after = self.device_after(connection, asp.as_deref()).await?;
+        let after = self.device_after(connection, intent.asp.as_deref())?;
         let (before, device, earlier) = match after {
             Ok(found) => found,
             Err(refusal) => {
-                self.void(connection).await?;
+                self.void(connection)?;
                 return Ok(Completed::Refused(refusal));
             }
         };
-        let credential = self.credential(&intent, issued)?;
-        self.write_credential(connection, &credential, issued, intent.try_get("key_hash")?)
-            .await?;
+        let credential = self.credential(intent.asp, issued);
+        self.write_credential(connection, &credential, issued, &intent.key_hash)?;
         self.finish(connection, before, device, credential, earlier)
-            .await
     }
 }
 
 impl Complete {
-    async fn void(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    fn void(&self, connection: &Connection) -> Result<(), StoreError> {
         let (serial, device_id) = (&self.serial, self.device_id);
-        void_serial(connection, serial, device_id, self.slot, self.now).await
+        void_serial(connection, serial, device_id, self.slot, self.now)
     }
 
     /// The device before and after, written, and the credentials that it has already.
-    async fn device_after(
+    fn device_after(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &Connection,
         asp: Option<&str>,
-    ) -> Result<Result<(Option<Device>, Device, Vec<Credential>), Refusal>, StoreError> {
+    ) -> Result<Result<DeviceAfter, Refusal>, StoreError> {
         match &self.purpose {
             Purpose::Registration {
                 expires_at,
@@ -110,15 +125,13 @@ impl Complete {
                 // The first slot: nothing was ever registered under this id.
                 let earlier = match self.slot {
                     Slot::FIRST => Vec::new(),
-                    _ => rows::facts(connection, self.device_id).await?.credentials,
+                    _ => rows::facts(connection, self.device_id)?.credentials,
                 };
-                let device = self
-                    .insert_device(connection, *expires_at, *auth_info)
-                    .await?;
+                let device = self.insert_device(connection, *expires_at, *auth_info)?;
                 Ok(Ok((None, device, earlier)))
             }
             Purpose::NewSlot => {
-                let facts = rows::facts(connection, self.device_id).await?;
+                let facts = rows::facts(connection, self.device_id)?;
                 let before = facts.device.filter(|device| !device.is_gone(self.now));
                 let Some(before) = before else {
                     return Ok(Err(Refusal::NotFound(self.device_id)));
@@ -136,25 +149,24 @@ impl Complete {
                 let mut device = before.clone();
                 device.updated_at = self.now;
                 device.version += 1;
-                sqlx::query("UPDATE device SET updated_at = ?, version = ? WHERE device_id = ?")
+                sql::query("UPDATE device SET updated_at = ?, version = ? WHERE device_id = ?")
                     .bind(sql_time(device.updated_at))
                     .bind(sql_time(device.version))
                     .bind(device.device_id.as_str())
-                    .execute(connection)
-                    .await?;
+                    .execute(connection)?;
                 Ok(Ok((Some(before), device, facts.credentials)))
             }
         }
     }
 
-    async fn insert_device(
+    fn insert_device(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &Connection,
         expires_at: u64,
         auth_info: Option<AuthInfoRecord>,
     ) -> Result<Device, StoreError> {
         let statuses = Statuses::at_registration();
-        let number: i64 = sqlx::query_scalar(
+        let number: i64 = sql::query(
             "INSERT INTO device (device_id, account, statuses, created_at, updated_at, expires_at,
                                  auth_info_hash, auth_info_until)
              VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7) RETURNING repository_id",
@@ -166,8 +178,7 @@ impl Complete {
         .bind(sql_time(expires_at))
         .bind(auth_info.map(|record| record.hash.to_vec()))
         .bind(auth_info.map(|record| sql_time(record.valid_until)))
-        .fetch_one(connection)
-        .await?;
+        .one(connection, sql::scalar)?;
         Ok(Device {
             device_id: self.device_id,
             repository_id: u64::try_from(number).map_err(corrupt)?,
@@ -183,8 +194,8 @@ impl Complete {
         })
     }
 
-    fn credential(&self, intent: &SqliteRow, issued: &Issued) -> Result<Credential, StoreError> {
-        Ok(Credential {
+    fn credential(&self, asp: Option<String>, issued: &Issued) -> Credential {
+        Credential {
             slot: self.slot,
             withdrawn: None,
             fingerprint: issued.fingerprint,
@@ -192,19 +203,19 @@ impl Complete {
             not_before: issued.not_before,
             not_after: issued.not_after,
             released_until: None,
-            asp: intent.try_get("asp")?,
+            asp,
             replace_by: None,
-        })
+        }
     }
 
-    async fn write_credential(
+    fn write_credential(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &Connection,
         credential: &Credential,
         issued: &Issued,
-        key_hash: Vec<u8>,
+        key_hash: &[u8],
     ) -> Result<(), StoreError> {
-        sqlx::query(
+        sql::query(
             "INSERT INTO credential (device_id, slot, key_hash, serial, fingerprint, not_before,
                                      not_after, certificate, asp)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -218,16 +229,15 @@ impl Complete {
         .bind(sql_time(issued.not_after))
         .bind(&issued.der)
         .bind(&credential.asp)
-        .execute(connection)
-        .await?;
+        .execute(connection)?;
         Ok(())
     }
 
     /// Journal, audit, messages and what is kept for retries. Credentials of an earlier registration
     /// become "inactive" again.
-    async fn finish(
+    fn finish(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &Connection,
         before: Option<Device>,
         device: Device,
         credential: Credential,
@@ -239,7 +249,7 @@ impl Complete {
             published.extend_from_slice(&earlier);
         }
         let kind = if is_new { "create" } else { "newSlot" };
-        let rows = insert_journal(connection, &device, &published, kind, self.now).await?;
+        let rows = insert_journal(connection, &device, &published, kind, self.now)?;
         let (seq, last_seq) = rows.ok_or_else(|| corrupt("a certificate without journal row"))?;
         let (id, now, origin) = (self.device_id, self.now, &self.origin);
         // Of the slots only the new one changed.
@@ -248,12 +258,12 @@ impl Complete {
             audited(before.as_ref(), &[], None),
             audited(Some(&device), changed, None),
         );
-        write_audit(connection, origin, id, (before, after), now).await?;
+        write_audit(connection, origin, id, (before, after), now)?;
         let remembered = Remembered {
             rows,
             object_id: None,
         };
-        remember(connection, origin, Some(id), remembered, now).await?;
+        remember(connection, origin, Some(id), remembered, now)?;
         let issued_to = |to: &String| Notice {
             to: to.clone(),
             event: Event::SlotIssued,
@@ -274,7 +284,7 @@ impl Complete {
             transfer: None,
             now,
         };
-        send_notices(connection, &occasion, &notices).await?;
+        send_notices(connection, &occasion, &notices)?;
         let facts = Facts {
             device: Some(device),
             credentials,
@@ -289,21 +299,20 @@ impl Complete {
 }
 
 /// Keeps a serial number from ever being used.
-pub(super) async fn void_serial(
-    connection: &mut SqliteConnection,
+pub(super) fn void_serial(
+    connection: &Connection,
     serial: &[u8],
     device_id: DeviceId,
     slot: Slot,
     now: u64,
 ) -> Result<(), StoreError> {
-    sqlx::query(
+    sql::query(
         "INSERT INTO voided_serial (serial, device_id, slot, voided_at) VALUES (?, ?, ?, ?)",
     )
     .bind(serial)
     .bind(device_id.as_str())
     .bind(i64::from(slot.get()))
     .bind(sql_time(now))
-    .execute(connection)
-    .await?;
+    .execute(connection)?;
     Ok(())
 }

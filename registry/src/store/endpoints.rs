@@ -1,11 +1,10 @@
 //! Where the devices of providers connect.
 
-use async_trait::async_trait;
 use iot_epp_api::endpoint::EndpointProfile;
-use sqlx::SqliteConnection;
 
 use super::audit::write_audit_text;
 use super::rows::{corrupt, sql_time};
+use super::sql::{self, Connection};
 use super::{Origin, Step, Store, StoreError, accounts};
 
 /// Sets or removes the profile of the asking provider.
@@ -19,35 +18,32 @@ pub struct SetEndpoint {
     pub now: u64,
 }
 
-#[async_trait]
 impl Step for SetEndpoint {
     type Output = ();
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    fn run(self, connection: &Connection) -> Result<(), StoreError> {
         let asp = &self.origin.account;
-        accounts::require_enabled(connection, asp).await?;
-        let before: Option<String> =
-            sqlx::query_scalar("SELECT document FROM endpoint WHERE asp = ?")
-                .bind(asp)
-                .fetch_optional(&mut *connection)
-                .await?;
+        accounts::require_enabled(connection, asp)?;
+        let before: Option<String> = sql::query("SELECT document FROM endpoint WHERE asp = ?")
+            .bind(asp)
+            .optional(connection, sql::scalar)?;
         let after = match &self.profile {
             Some(profile) => Some(serde_json::to_string(profile).map_err(corrupt)?),
             None => None,
         };
         let statement = match &after {
-            Some(document) => sqlx::query(
+            Some(document) => sql::query(
                 "INSERT INTO endpoint (asp, document, updated_at) VALUES (?1, ?2, ?3)
                  ON CONFLICT (asp) DO UPDATE SET document = ?2, updated_at = ?3",
             )
             .bind(asp)
             .bind(document)
             .bind(sql_time(self.now)),
-            None => sqlx::query("DELETE FROM endpoint WHERE asp = ?1").bind(asp),
+            None => sql::query("DELETE FROM endpoint WHERE asp = ?1").bind(asp),
         };
-        statement.execute(&mut *connection).await?;
+        statement.execute(connection)?;
         let (before, after) = (before.as_deref(), after.as_deref());
-        write_audit_text(connection, &self.origin, asp, before, after, self.now).await
+        write_audit_text(connection, &self.origin, asp, before, after, self.now)
     }
 }
 
@@ -57,11 +53,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn endpoint(&self, asp: &str) -> Result<Option<EndpointProfile>, StoreError> {
-        let document: Option<String> =
-            sqlx::query_scalar("SELECT document FROM endpoint WHERE asp = ?")
-                .bind(asp)
-                .fetch_optional(self.readers())
-                .await?;
+        let document: Option<String> = sql::query("SELECT document FROM endpoint WHERE asp = ?")
+            .bind(asp)
+            .optional(&*self.reader()?, sql::scalar)?;
         let read = |text: String| serde_json::from_str(&text).map_err(corrupt);
         document.map(read).transpose()
     }

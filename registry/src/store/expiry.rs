@@ -1,10 +1,8 @@
 //! What time does by itself: certificates, registrations and restore windows that end, and the messages
 //! before that.
 
-use async_trait::async_trait;
 use iot_epp_api::message::{Detail, Event, Message};
 use iot_identity::{DeviceId, Slot, ZoneName};
-use sqlx::{Row, SqliteConnection};
 
 use super::audited::{audited, write_audit};
 use super::messages::{by_itself, send};
@@ -12,6 +10,7 @@ use super::outcome::write_outcome;
 use super::registration::put_away;
 use super::replay::forget_replays;
 use super::rows::{self, sql_time, unix};
+use super::sql::{self, Connection};
 use super::{Step, StoreError};
 use crate::description::calendar;
 use crate::lifecycle::{self, Facts, Outcome, RESTORE_WINDOW_SECS};
@@ -35,132 +34,116 @@ pub struct Expire {
     pub now: u64,
 }
 
-#[async_trait]
 impl Step for Expire {
     type Output = usize;
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<usize, StoreError> {
-        forget_replays(connection, self.now).await?;
-        let mut done = self.end_credentials(connection).await?;
-        done += self.end_registrations(connection).await?;
-        done += self.end_restore_windows(connection).await?;
+    fn run(self, connection: &Connection) -> Result<usize, StoreError> {
+        let mut done = forget_replays(connection, self.now)?;
+        done += self.end_credentials(connection)?;
+        done += self.end_registrations(connection)?;
+        done += self.end_restore_windows(connection)?;
         for notices in 0..NOTICES_SECS.len() {
-            done += self.warn_of_credentials(connection, notices).await?;
-            done += self.warn_of_registrations(connection, notices).await?;
+            done += self.warn_of_credentials(connection, notices)?;
+            done += self.warn_of_registrations(connection, notices)?;
         }
         Ok(done)
     }
 }
 
 impl Expire {
-    async fn end_credentials(
-        &self,
-        connection: &mut SqliteConnection,
-    ) -> Result<usize, StoreError> {
-        let expired = sqlx::query(
+    fn end_credentials(&self, connection: &Connection) -> Result<usize, StoreError> {
+        let expired = sql::query(
             "SELECT device_id, slot FROM credential
              WHERE withdrawn IS NULL AND expiry_notices IN (0, 1, 2, 3) AND not_after < ? LIMIT ?",
         )
         .bind(sql_time(self.now))
         .bind(EXPIRE_MAX)
-        .fetch_all(&mut *connection)
-        .await?;
-        for row in &expired {
-            let (device_id, slot) = (rows::device_id(row)?, rows::slot(row)?);
-            self.end_credential(connection, device_id, slot).await?;
+        .all(connection, rows::name)?;
+        for (device_id, slot) in expired.iter().copied() {
+            self.end_credential(connection, device_id, slot)?;
         }
         Ok(expired.len())
     }
 
-    async fn end_credential(
+    fn end_credential(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &Connection,
         device_id: DeviceId,
         slot: Slot,
     ) -> Result<(), StoreError> {
-        let facts = rows::facts(connection, device_id).await?;
+        let facts = rows::facts(connection, device_id)?;
         let Some(device) = &facts.device else {
             // What is left of a device that is gone is published no more.
-            sqlx::query(
+            sql::query(
                 "UPDATE credential SET withdrawn = 'expired' WHERE device_id = ? AND slot = ?",
             )
             .bind(device_id.as_str())
             .bind(i64::from(slot.get()))
-            .execute(connection)
-            .await?;
+            .execute(connection)?;
             return Ok(());
         };
         let mut outcome = lifecycle::credential_expired(device, &facts, slot, self.now);
         // By the clock alone it is inactive already, and nothing would seem to have changed.
         outcome.publishes_all = true;
-        self.write(connection, facts, outcome).await
+        self.write(connection, facts, outcome)
     }
 
-    async fn end_registrations(
-        &self,
-        connection: &mut SqliteConnection,
-    ) -> Result<usize, StoreError> {
-        let ended = sqlx::query(
+    fn end_registrations(&self, connection: &Connection) -> Result<usize, StoreError> {
+        let ended = sql::query(
             "SELECT device_id FROM device
              WHERE delete_requested_at IS NULL AND expiry_notices IN (0, 1, 2, 3) AND expires_at < ?
              LIMIT ?",
         )
         .bind(sql_time(self.now))
         .bind(EXPIRE_MAX)
-        .fetch_all(&mut *connection)
-        .await?;
-        for row in &ended {
-            let facts = rows::facts(connection, rows::device_id(row)?).await?;
+        .all(connection, rows::device_id)?;
+        for device_id in &ended {
+            let facts = rows::facts(connection, *device_id)?;
             if let Some(device) = &facts.device {
                 let outcome = lifecycle::registration_expired(device, &facts, self.now);
-                self.write(connection, facts, outcome).await?;
+                self.write(connection, facts, outcome)?;
             }
         }
         Ok(ended.len())
     }
 
     /// Deleted devices that can be restored no longer take no place in their account any more.
-    async fn end_restore_windows(
-        &self,
-        connection: &mut SqliteConnection,
-    ) -> Result<usize, StoreError> {
+    fn end_restore_windows(&self, connection: &Connection) -> Result<usize, StoreError> {
         let gone =
-            sqlx::query("SELECT device_id FROM device WHERE delete_requested_at <= ? LIMIT ?")
+            sql::query("SELECT device_id FROM device WHERE delete_requested_at <= ? LIMIT ?")
                 .bind(sql_time(self.now.saturating_sub(RESTORE_WINDOW_SECS)))
                 .bind(EXPIRE_MAX)
-                .fetch_all(&mut *connection)
-                .await?;
+                .all(connection, rows::device_id)?;
         let origin = by_itself("registry.purge", self.random);
-        for row in &gone {
-            let device_id = rows::device_id(row)?;
-            let facts = rows::facts(connection, device_id).await?;
-            put_away(connection, device_id).await?;
+        for device_id in gone.iter().copied() {
+            let facts = rows::facts(connection, device_id)?;
+            put_away(connection, device_id)?;
             let before = audited(facts.device.as_ref(), &facts.credentials, None);
-            write_audit(connection, &origin, device_id, (before, None), self.now).await?;
+            write_audit(connection, &origin, device_id, (before, None), self.now)?;
         }
         Ok(gone.len())
     }
 
-    async fn write(
+    fn write(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &Connection,
         facts: Facts,
         outcome: Outcome,
     ) -> Result<(), StoreError> {
         let origin = by_itself("registry.expire", self.random);
         let (zone, now) = (&self.zone, self.now);
-        write_outcome(connection, &origin, zone, "expire", facts, outcome, now).await?;
+        write_outcome(connection, &origin, zone, "expire", facts, outcome, now)?;
         Ok(())
     }
 
     /// Tells sponsor and provider of certificates that end within the time of this notice, and of which
     /// so many notices were sent.
-    async fn warn_of_credentials(
+    fn warn_of_credentials(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &Connection,
         notices: usize,
     ) -> Result<usize, StoreError> {
-        let due = sqlx::query(
+        let due = sql::query(
             "SELECT credential.device_id, slot, not_after, credential.asp, device.account
              FROM credential CROSS JOIN device USING (device_id)
              WHERE withdrawn IS NULL AND credential.expiry_notices = ? AND not_after < ?
@@ -170,35 +153,31 @@ impl Expire {
         .bind(notices as i64)
         .bind(sql_time(self.now + NOTICES_SECS[notices]))
         .bind(EXPIRE_MAX)
-        .fetch_all(&mut *connection)
-        .await?;
-        for row in &due {
-            let (device_id, slot) = (rows::device_id(row)?, rows::slot(row)?);
-            let not_after = unix(row, "not_after")?;
-            sqlx::query(
-                "UPDATE credential SET expiry_notices = ? WHERE device_id = ? AND slot = ?",
-            )
-            .bind(self.notices_sent(not_after))
-            .bind(device_id.as_str())
-            .bind(i64::from(slot.get()))
-            .execute(&mut *connection)
-            .await?;
-            let sponsor: String = row.try_get("account")?;
-            let asp: Option<String> = row.try_get("asp")?;
-            for account in [Some(sponsor), asp].into_iter().flatten() {
+        .all(connection, |row| {
+            let (device_id, slot) = rows::name(row)?;
+            let told: [Option<String>; 2] = [row.get("account")?, row.get("asp")?];
+            Ok((device_id, slot, unix(row, "not_after")?, told))
+        })?;
+        for (device_id, slot, not_after, told) in due.iter().cloned() {
+            sql::query("UPDATE credential SET expiry_notices = ? WHERE device_id = ? AND slot = ?")
+                .bind(self.notices_sent(not_after))
+                .bind(device_id.as_str())
+                .bind(i64::from(slot.get()))
+                .execute(connection)?;
+            for account in told.into_iter().flatten() {
                 let message = self.of_credential(device_id, slot, not_after);
-                send(connection, &account, message, self.now).await?;
+                send(connection, &account, message, self.now)?;
             }
         }
         Ok(due.len())
     }
 
-    async fn warn_of_registrations(
+    fn warn_of_registrations(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &Connection,
         notices: usize,
     ) -> Result<usize, StoreError> {
-        let due = sqlx::query(
+        let due = sql::query(
             "SELECT device_id, account, expires_at FROM device
              WHERE delete_requested_at IS NULL AND expiry_notices = ? AND expires_at < ?
              ORDER BY expires_at LIMIT ?",
@@ -206,22 +185,22 @@ impl Expire {
         .bind(notices as i64)
         .bind(sql_time(self.now + NOTICES_SECS[notices]))
         .bind(EXPIRE_MAX)
-        .fetch_all(&mut *connection)
-        .await?;
-        for row in &due {
-            let (device_id, expires_at) = (rows::device_id(row)?, unix(row, "expires_at")?);
-            sqlx::query("UPDATE device SET expiry_notices = ? WHERE device_id = ?")
+        .all(connection, |row| {
+            let account: String = row.get("account")?;
+            Ok((rows::device_id(row)?, unix(row, "expires_at")?, account))
+        })?;
+        for (device_id, expires_at, account) in due.iter().cloned() {
+            sql::query("UPDATE device SET expiry_notices = ? WHERE device_id = ?")
                 .bind(self.notices_sent(expires_at))
                 .bind(device_id.as_str())
-                .execute(&mut *connection)
-                .await?;
+                .execute(connection)?;
             let until = calendar(expires_at);
             let text = format!(
                 "the registration of device {device_id} ends on {}",
                 until.date()
             );
             let message = self.message(Event::RegistrationExpires, text, device_id, Detail::None);
-            send(connection, row.try_get("account")?, message, self.now).await?;
+            send(connection, &account, message, self.now)?;
         }
         Ok(due.len())
     }

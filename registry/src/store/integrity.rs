@@ -1,7 +1,6 @@
 //! Whether the database's pages are whole.
 
-use sqlx::{Connection, SqliteConnection};
-
+use super::sql::{self, Access};
 use super::{Store, StoreError};
 
 impl Store {
@@ -11,37 +10,43 @@ impl Store {
     /// # Errors
     /// [`StoreError`]: the database is so damaged that it cannot be looked at, or is not there.
     pub async fn damage(&self) -> Result<Option<String>, StoreError> {
-        let options = self.readers().connect_options();
-        let mut connection = SqliteConnection::connect_with(&options).await?;
+        let path = self.readers.path().to_owned();
         // Structure, order and types of all rows; not whether indexes agree, which takes far longer.
-        let verdict: String = sqlx::query_scalar("PRAGMA quick_check(1)")
-            .fetch_one(&mut connection)
-            .await?;
-        connection.close().await?;
+        let check = move || {
+            let connection = sql::open(&path, Access::Read)?;
+            sql::query("PRAGMA quick_check(1)").one(&connection, sql::scalar)
+        };
+        let verdict: String = off_the_runtime(check).await?;
         Ok(Some(verdict).filter(|verdict| verdict != "ok"))
     }
 }
 
+/// Carries out what takes longer than a statement on a thread where nothing else waits.
+pub(super) async fn off_the_runtime<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| StoreError::Stopped)?
+}
+
 #[cfg(test)]
 mod tests {
-    use async_trait::async_trait;
 
     use super::super::Step;
+    use super::super::sql::Connection;
     use super::*;
 
     /// Fills the voided serials, which nothing else reads.
     struct Fill;
 
-    #[async_trait]
     impl Step for Fill {
         type Output = ();
 
-        async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        fn run(self, connection: &Connection) -> Result<(), StoreError> {
             for number in 0..2_000_u32 {
-                let row = sqlx::query("INSERT INTO voided_serial VALUES (?, 'id', 1, 1)");
+                let row = sql::query("INSERT INTO voided_serial VALUES (?, 'id', 1, 1)");
                 row.bind(number.to_be_bytes().repeat(4))
-                    .execute(&mut *connection)
-                    .await?;
+                    .execute(connection)?;
             }
             Ok(())
         }

@@ -1,9 +1,8 @@
 //! Jobs as they are read outside of transactions.
 
-use sqlx::sqlite::SqliteRow;
-
 use super::jobs::{JobRow, read};
-use super::rows::{corrupt, named, sql_time, unix};
+use super::rows::{named, sql_time, unix};
+use super::sql::{self};
 use super::{Store, StoreError};
 
 impl Store {
@@ -12,8 +11,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn job(&self, account: &str, job_id: u64) -> Result<Option<JobRow>, StoreError> {
-        let mut connection = self.readers().acquire().await?;
-        read(&mut connection, account, job_id).await
+        read(&*self.reader()?, account, job_id)
     }
 
     /// The jobs of an account, the newest first.
@@ -21,12 +19,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn jobs(&self, account: &str, limit: u32) -> Result<Vec<JobRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM job WHERE account = ? ORDER BY job_id DESC LIMIT ?")
+        sql::query("SELECT * FROM job WHERE account = ? ORDER BY job_id DESC LIMIT ?")
             .bind(account)
             .bind(i64::from(limit))
-            .fetch_all(self.readers())
-            .await?;
-        rows.iter().map(JobRow::read).collect()
+            .all(&*self.reader()?, JobRow::read)
     }
 
     /// Octets on disk of all jobs of an account: rows of those that have not ended, and results.
@@ -34,15 +30,13 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn job_octets(&self, account: &str) -> Result<u64, StoreError> {
-        let row = sqlx::query(
+        sql::query(
             "SELECT coalesce(sum(result_octets + iif(state IN ('open', 'closed'), row_octets, 0)), 0)
                     AS octets
              FROM job WHERE account = ?",
         )
         .bind(account)
-        .fetch_one(self.readers())
-        .await?;
-        unix(&row, "octets")
+        .one(&*self.reader()?, |row| unix(row, "octets"))
     }
 
     /// A place in the results of a job that is not behind so many rows: rows before it, and octets.
@@ -50,18 +44,16 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn job_mark(&self, job_id: u64, rows: u64) -> Result<(u64, u64), StoreError> {
-        let row = sqlx::query(
+        let mark = sql::query(
             "SELECT rows, result_octets FROM job_mark WHERE job_id = ? AND rows <= ?
              ORDER BY rows DESC LIMIT 1",
         )
         .bind(sql_time(job_id))
         .bind(sql_time(rows))
-        .fetch_optional(self.readers())
-        .await?;
-        match row {
-            Some(row) => Ok((unix(&row, "rows")?, unix(&row, "result_octets")?)),
-            None => Ok((0, 0)),
-        }
+        .optional(&*self.reader()?, |row| {
+            Ok((unix(row, "rows")?, unix(row, "result_octets")?))
+        })?;
+        Ok(mark.unwrap_or((0, 0)))
     }
 
     /// The jobs that have something to do: rows that were not carried out, or an end.
@@ -69,13 +61,11 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn jobs_to_do(&self) -> Result<Vec<JobRow>, StoreError> {
-        let rows = sqlx::query(
+        sql::query(
             "SELECT * FROM job WHERE state IN ('open', 'closed')
                     AND (state = 'closed' OR done_octets < row_octets) ORDER BY job_id",
         )
-        .fetch_all(self.readers())
-        .await?;
-        rows.iter().map(JobRow::read).collect()
+        .all(&*self.reader()?, JobRow::read)
     }
 
     /// The role of an account that is not disabled.
@@ -86,11 +76,10 @@ impl Store {
         &self,
         account: &str,
     ) -> Result<Option<iot_epp_api::Role>, StoreError> {
-        let row = sqlx::query("SELECT role FROM account WHERE name = ? AND disabled_at IS NULL")
+        sql::query("SELECT role FROM account WHERE name = ? AND disabled_at IS NULL")
             .bind(account)
-            .fetch_optional(self.readers())
-            .await?;
-        let read = |row: SqliteRow| named(&row, "role", |name| name.parse().ok());
-        row.map(read).transpose().map_err(corrupt)
+            .optional(&*self.reader()?, |row| {
+                named(row, "role", |name| name.parse().ok())
+            })
     }
 }

@@ -1,16 +1,14 @@
 //! Bulk jobs: how much of their rows and results counts. The octets lie in files of their own
 //! ([`crate::jobs`]).
 
-use async_trait::async_trait;
 use iot_epp_api::job::JobState;
 use iot_epp_api::message::{Detail, Event, Message};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
 use super::audit::write_audit_text;
 use super::messages::send;
 use super::replay::{Remembered, Replay, remember, replay_of};
 use super::rows::{named, optional_unix, sql_time, unix};
+use super::sql::{self, Connection, Row};
 use super::{Origin, Step, StoreError, accounts};
 use crate::description::calendar;
 
@@ -45,11 +43,11 @@ pub struct JobRow {
 }
 
 impl JobRow {
-    pub(super) fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+    pub(super) fn read(row: &Row<'_>) -> Result<Self, StoreError> {
         Ok(Self {
             job_id: unix(row, "job_id")?,
-            account: row.try_get("account")?,
-            action: row.try_get("action")?,
+            account: row.get("account")?,
+            action: row.get("action")?,
             state: named(row, "state", JobState::from_name)?,
             row_octets: unix(row, "row_octets")?,
             done_octets: unix(row, "done_octets")?,
@@ -89,66 +87,60 @@ pub enum JobCreated {
     TooMany,
 }
 
-#[async_trait]
 impl Step for CreateJob {
     type Output = JobCreated;
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<JobCreated, StoreError> {
+    fn run(self, connection: &Connection) -> Result<JobCreated, StoreError> {
         let (origin, now) = (&self.origin, self.now);
-        accounts::require_enabled(connection, &origin.account).await?;
-        match replay_of(connection, origin, now).await? {
+        accounts::require_enabled(connection, &origin.account)?;
+        match replay_of(connection, origin, now)? {
             Some(Replay::Same(Remembered {
                 object_id: Some(job_id),
                 ..
             })) => {
-                let job = read(connection, &origin.account, job_id).await?;
+                let job = read(connection, &origin.account, job_id)?;
                 return Ok(job.map_or(JobCreated::OtherContent, |job| JobCreated::Job(job, true)));
             }
             Some(_) => return Ok(JobCreated::OtherContent),
             None => {}
         }
-        let unfinished: i64 = sqlx::query_scalar(
+        let unfinished: i64 = sql::query(
             "SELECT count(*) FROM job WHERE account = ? AND state IN ('open', 'closed')",
         )
         .bind(&origin.account)
-        .fetch_one(&mut *connection)
-        .await?;
+        .one(connection, sql::scalar)?;
         if unfinished >= UNFINISHED_MAX {
             return Ok(JobCreated::TooMany);
         }
-        let row = sqlx::query(
+        let job = sql::query(
             "INSERT INTO job (account, action, state, created_at) VALUES (?, ?, 'open', ?) RETURNING *",
         )
         .bind(&origin.account)
         .bind(&self.action)
         .bind(sql_time(now))
-        .fetch_one(&mut *connection)
-        .await?;
-        let job = JobRow::read(&row)?;
+        .one(connection, JobRow::read)?;
         let remembered = Remembered {
             rows: None,
             object_id: Some(job.job_id),
         };
-        remember(connection, origin, None, remembered, now).await?;
+        remember(connection, origin, None, remembered, now)?;
         let object = format!("job {}", job.job_id);
         let after = Some(self.action.as_str());
-        write_audit_text(connection, origin, &object, None, after, now).await?;
+        write_audit_text(connection, origin, &object, None, after, now)?;
         Ok(JobCreated::Job(job, false))
     }
 }
 
 /// A job of an account.
-pub(super) async fn read(
-    connection: &mut SqliteConnection,
+pub(super) fn read(
+    connection: &Connection,
     account: &str,
     job_id: u64,
 ) -> Result<Option<JobRow>, StoreError> {
-    let row = sqlx::query("SELECT * FROM job WHERE job_id = ? AND account = ?")
+    sql::query("SELECT * FROM job WHERE job_id = ? AND account = ?")
         .bind(sql_time(job_id))
         .bind(account)
-        .fetch_optional(connection)
-        .await?;
-    row.as_ref().map(JobRow::read).transpose()
+        .optional(connection, JobRow::read)
 }
 
 /// Says that so many octets of rows are durable in their file.
@@ -166,30 +158,28 @@ pub struct RowsArrived {
     pub now: u64,
 }
 
-#[async_trait]
 impl Step for RowsArrived {
     /// False when the job has changed meanwhile.
     type Output = bool;
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+    fn run(self, connection: &Connection) -> Result<bool, StoreError> {
         let (origin, now) = (&self.origin, self.now);
-        accounts::require_enabled(connection, &origin.account).await?;
-        let changed = sqlx::query(
+        accounts::require_enabled(connection, &origin.account)?;
+        let changed = sql::query(
             "UPDATE job SET row_octets = ? WHERE job_id = ? AND row_octets = ? AND state = 'open'",
         )
         .bind(sql_time(self.after))
         .bind(sql_time(self.job_id))
         .bind(sql_time(self.before))
-        .execute(&mut *connection)
-        .await?;
-        if changed.rows_affected() != 1 {
+        .execute(connection)?;
+        if changed != 1 {
             return Ok(false);
         }
         let object = format!("job {}", self.job_id);
         let octets = |count: u64| format!("{count} octets of rows");
         let (before, after) = (octets(self.before), octets(self.after));
         let (before, after) = (Some(before.as_str()), Some(after.as_str()));
-        write_audit_text(connection, origin, &object, before, after, now).await?;
+        write_audit_text(connection, origin, &object, before, after, now)?;
         Ok(true)
     }
 }
@@ -207,14 +197,13 @@ pub struct EndJob {
     pub now: u64,
 }
 
-#[async_trait]
 impl Step for EndJob {
     /// The job; none where the account has none of that number.
     type Output = Option<JobRow>;
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<Self::Output, StoreError> {
+    fn run(self, connection: &Connection) -> Result<Self::Output, StoreError> {
         let (origin, now) = (&self.origin, self.now);
-        accounts::require_enabled(connection, &origin.account).await?;
+        accounts::require_enabled(connection, &origin.account)?;
         let statement = if self.is_cancelled {
             "UPDATE job SET state = 'cancelled', ended_at = ?3
              WHERE job_id = ?1 AND account = ?2 AND state IN ('open', 'closed')"
@@ -222,19 +211,18 @@ impl Step for EndJob {
             "UPDATE job SET state = 'closed'
              WHERE job_id = ?1 AND account = ?2 AND state = 'open' AND ?3 IS NOT NULL"
         };
-        let changed = sqlx::query(statement)
+        let changed = sql::query(statement)
             .bind(sql_time(self.job_id))
             .bind(&origin.account)
             .bind(sql_time(now))
-            .execute(&mut *connection)
-            .await?;
-        let job = read(connection, &origin.account, self.job_id).await?;
+            .execute(connection)?;
+        let job = read(connection, &origin.account, self.job_id)?;
         if let Some(job) = &job
-            && changed.rows_affected() == 1
+            && changed == 1
         {
             let object = format!("job {}", job.job_id);
             let after = Some(job.state.as_str());
-            write_audit_text(connection, origin, &object, None, after, now).await?;
+            write_audit_text(connection, origin, &object, None, after, now)?;
         }
         Ok(job)
     }
@@ -257,12 +245,11 @@ pub struct RowsDone {
     pub now: u64,
 }
 
-#[async_trait]
 impl Step for RowsDone {
     type Output = JobRow;
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<JobRow, StoreError> {
-        let row = sqlx::query(
+    fn run(self, connection: &Connection) -> Result<JobRow, StoreError> {
+        let job = sql::query(
             "UPDATE job SET done_octets = ?2, result_octets = ?3, rows_succeeded = rows_succeeded + ?4,
                     rows_failed = rows_failed + ?5,
                     state = CASE WHEN state = 'closed' AND row_octets = ?2 THEN 'finished' ELSE state END,
@@ -275,30 +262,23 @@ impl Step for RowsDone {
         .bind(sql_time(self.succeeded))
         .bind(sql_time(self.failed))
         .bind(sql_time(self.now))
-        .fetch_one(&mut *connection)
-        .await?;
-        let job = JobRow::read(&row)?;
-        sqlx::query(
+        .one(connection, JobRow::read)?;
+        sql::query(
             "INSERT INTO job_mark (job_id, rows, result_octets) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
         )
         .bind(sql_time(job.job_id))
         .bind(sql_time(job.rows_done()))
         .bind(sql_time(job.result_octets))
-        .execute(&mut *connection)
-        .await?;
+        .execute(connection)?;
         if job.state == JobState::Finished {
-            self.tell(connection, &job).await?;
+            self.tell(connection, &job)?;
         }
         Ok(job)
     }
 }
 
 impl RowsDone {
-    async fn tell(
-        &self,
-        connection: &mut SqliteConnection,
-        job: &JobRow,
-    ) -> Result<(), StoreError> {
+    fn tell(&self, connection: &Connection, job: &JobRow) -> Result<(), StoreError> {
         let message = Message {
             message_id: 0,
             queued_at: calendar(self.now),
@@ -314,7 +294,7 @@ impl RowsDone {
                 failed: job.rows_failed,
             },
         };
-        send(connection, &job.account, message, self.now).await
+        send(connection, &job.account, message, self.now)
     }
 }
 
@@ -325,15 +305,12 @@ pub struct ForgetJobs {
     pub before: u64,
 }
 
-#[async_trait]
 impl Step for ForgetJobs {
     type Output = Vec<u64>;
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<Self::Output, StoreError> {
-        let rows = sqlx::query("DELETE FROM job WHERE ended_at < ? RETURNING job_id")
+    fn run(self, connection: &Connection) -> Result<Self::Output, StoreError> {
+        sql::query("DELETE FROM job WHERE ended_at < ? RETURNING job_id")
             .bind(sql_time(self.before))
-            .fetch_all(connection)
-            .await?;
-        rows.iter().map(|row| unix(row, "job_id")).collect()
+            .all(connection, |row| unix(row, "job_id"))
     }
 }

@@ -1,14 +1,13 @@
 //! Messages for accounts: written with what they tell of, kept until they are acknowledged.
 
-use async_trait::async_trait;
 use iot_epp_api::message::{Change, ChangeOperation, Detail, Event, Message};
 use iot_epp_api::transfer::TransferInfo;
 use iot_epp_api::{Role, server_transaction_id};
 use iot_identity::ZoneName;
-use sqlx::{Row, SqliteConnection};
 
 use super::audit::write_audit_text;
 use super::rows::{corrupt, sql_time, unix};
+use super::sql::{self, Connection};
 use super::{Origin, Step, Store, StoreError, accounts};
 use crate::description::{self, Inconsistent, calendar};
 use crate::lifecycle::{Credential, Device, Notice, Transfer};
@@ -35,8 +34,8 @@ impl From<Inconsistent> for StoreError {
 }
 
 /// Tells each account once of each event.
-pub(super) async fn send_notices(
-    connection: &mut SqliteConnection,
+pub(super) fn send_notices(
+    connection: &Connection,
     occasion: &Occasion<'_>,
     notices: &[Notice],
 ) -> Result<(), StoreError> {
@@ -45,7 +44,7 @@ pub(super) async fn send_notices(
         if notice.to == occasion.origin.account && !tells_its_author(notice.event) {
             continue;
         }
-        let detail = detail_of(connection, occasion, notice).await?;
+        let detail = detail_of(connection, occasion, notice)?;
         let message = Message {
             message_id: 0,
             queued_at: calendar(occasion.now),
@@ -54,7 +53,7 @@ pub(super) async fn send_notices(
             device_id: Some(occasion.after.0.device_id),
             detail,
         };
-        send(connection, &notice.to, message, occasion.now).await?;
+        send(connection, &notice.to, message, occasion.now)?;
     }
     Ok(())
 }
@@ -68,53 +67,50 @@ fn tells_its_author(event: Event) -> bool {
 const QUEUED_MAX: i64 = 1_000_000;
 
 /// Puts a message in an account's queue; its number is given here.
-pub(super) async fn send(
-    connection: &mut SqliteConnection,
+pub(super) fn send(
+    connection: &Connection,
     account: &str,
     message: Message,
     now: u64,
 ) -> Result<(), StoreError> {
-    let row = sqlx::query(
+    let (message_id, messages): (i64, i64) = sql::query(
         "UPDATE account SET message_newest = message_newest + 1, messages = messages + 1
          WHERE name = ? RETURNING message_newest, messages",
     )
     .bind(account)
-    .fetch_one(&mut *connection)
-    .await?;
-    let message_id: i64 = row.try_get("message_newest")?;
-    if row.try_get::<i64, _>("messages")? > QUEUED_MAX {
-        drop_oldest(connection, account).await?;
+    .one(connection, |row| {
+        Ok((row.get("message_newest")?, row.get("messages")?))
+    })?;
+    if messages > QUEUED_MAX {
+        drop_oldest(connection, account)?;
     }
     let message = Message {
         message_id: u64::try_from(message_id).map_err(corrupt)?,
         ..message
     };
     let document = serde_json::to_string(&message).map_err(corrupt)?;
-    sqlx::query(
+    sql::query(
         "INSERT INTO message (account, message_id, queued_at, document) VALUES (?, ?, ?, ?)",
     )
     .bind(account)
     .bind(message_id)
     .bind(sql_time(now))
     .bind(document)
-    .execute(connection)
-    .await?;
+    .execute(connection)?;
     Ok(())
 }
 
-async fn drop_oldest(connection: &mut SqliteConnection, account: &str) -> Result<(), StoreError> {
-    let dropped = sqlx::query(
+fn drop_oldest(connection: &Connection, account: &str) -> Result<(), StoreError> {
+    let dropped = sql::query(
         "DELETE FROM message WHERE account = ?1
                 AND message_id = (SELECT min(message_id) FROM message WHERE account = ?1)",
     )
     .bind(account)
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query("UPDATE account SET messages = messages - 1 WHERE name = ?")
+    .execute(connection)?;
+    sql::query("UPDATE account SET messages = messages - 1 WHERE name = ?")
         .bind(account)
-        .execute(connection)
-        .await?;
-    if dropped.rows_affected() == 1 {
+        .execute(connection)?;
+    if dropped == 1 {
         tracing::warn!(account, "a queue is full; its oldest message was dropped");
     }
     Ok(())
@@ -147,8 +143,8 @@ fn text_of(occasion: &Occasion<'_>, notice: &Notice) -> String {
     }
 }
 
-async fn detail_of(
-    connection: &mut SqliteConnection,
+fn detail_of(
+    connection: &Connection,
     occasion: &Occasion<'_>,
     notice: &Notice,
 ) -> Result<Detail, StoreError> {
@@ -162,7 +158,7 @@ async fn detail_of(
         let credential = credential.ok_or_else(|| corrupt("a notice of no slot"))?;
         let is_given = matches!(notice.event, Event::SlotIssued | Event::SlotBound);
         let certificate_pem = match is_given {
-            true => certificate(connection, device, credential).await?,
+            true => certificate(connection, device, credential)?,
             false => None,
         };
         return Ok(Detail::Slot {
@@ -171,36 +167,35 @@ async fn detail_of(
             certificate_pem,
         });
     }
-    Ok(Detail::Change(Box::new(
-        change_of(connection, occasion, notice).await?,
-    )))
+    Ok(Detail::Change(Box::new(change_of(
+        connection, occasion, notice,
+    )?)))
 }
 
 fn transfer_detail(info: TransferInfo) -> Detail {
     Detail::Transfer(Box::new(info))
 }
 
-async fn certificate(
-    connection: &mut SqliteConnection,
+fn certificate(
+    connection: &Connection,
     device: &Device,
     credential: &Credential,
 ) -> Result<Option<String>, StoreError> {
     let der: Option<Vec<u8>> =
-        sqlx::query_scalar("SELECT certificate FROM credential WHERE device_id = ? AND slot = ?")
+        sql::query("SELECT certificate FROM credential WHERE device_id = ? AND slot = ?")
             .bind(device.device_id.as_str())
             .bind(i64::from(credential.slot.get()))
-            .fetch_one(connection)
-            .await?;
+            .one(connection, sql::scalar)?;
     Ok(der.map(|der| certificate_pem(&der)))
 }
 
 /// The device before and after, as the reader may see it.
-async fn change_of(
-    connection: &mut SqliteConnection,
+fn change_of(
+    connection: &Connection,
     occasion: &Occasion<'_>,
     notice: &Notice,
 ) -> Result<Change, StoreError> {
-    let role = accounts::role_of(connection, &notice.to).await?;
+    let role = accounts::role_of(connection, &notice.to)?;
     let describe = |(device, credentials): (&Device, &[Credential])| {
         let visible =
             |one: &&Credential| role != Role::Asp || one.asp.as_deref() == Some(notice.to.as_str());
@@ -257,36 +252,35 @@ pub struct Left {
     pub next: Option<u64>,
 }
 
-#[async_trait]
 impl Step for Acknowledge {
     type Output = Option<Left>;
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<Self::Output, StoreError> {
+    fn run(self, connection: &Connection) -> Result<Self::Output, StoreError> {
         let account = &self.origin.account;
-        accounts::require_enabled(connection, account).await?;
-        let deleted = sqlx::query("DELETE FROM message WHERE account = ? AND message_id = ?")
+        accounts::require_enabled(connection, account)?;
+        let deleted = sql::query("DELETE FROM message WHERE account = ? AND message_id = ?")
             .bind(account)
             .bind(sql_time(self.message_id))
-            .execute(&mut *connection)
-            .await?;
-        if deleted.rows_affected() == 0 {
+            .execute(connection)?;
+        if deleted == 0 {
             return Ok(None);
         }
-        let row = sqlx::query(
+        let left = sql::query(
             "UPDATE account SET messages = messages - 1 WHERE name = ?1
              RETURNING messages,
                        (SELECT min(message_id) FROM message WHERE account = ?1) AS next",
         )
         .bind(account)
-        .fetch_one(&mut *connection)
-        .await?;
+        .one(connection, |row| {
+            Ok(Left {
+                count: unix(row, "messages")?,
+                next: super::rows::optional_unix(row, "next")?,
+            })
+        })?;
         let object = format!("message {}", self.message_id);
         let (before, after) = (Some("queued"), Some("acknowledged"));
-        write_audit_text(connection, &self.origin, &object, before, after, self.now).await?;
-        Ok(Some(Left {
-            count: unix(&row, "messages")?,
-            next: super::rows::optional_unix(&row, "next")?,
-        }))
+        write_audit_text(connection, &self.origin, &object, before, after, self.now)?;
+        Ok(Some(left))
     }
 }
 
@@ -296,11 +290,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn newest_message(&self, account: &str) -> Result<u64, StoreError> {
-        let newest: Option<i64> =
-            sqlx::query_scalar("SELECT message_newest FROM account WHERE name = ?")
-                .bind(account)
-                .fetch_optional(self.readers())
-                .await?;
+        let newest: Option<i64> = sql::query("SELECT message_newest FROM account WHERE name = ?")
+            .bind(account)
+            .optional(&*self.reader()?, sql::scalar)?;
         u64::try_from(newest.unwrap_or(0)).map_err(corrupt)
     }
 
@@ -314,23 +306,19 @@ impl Store {
         after: u64,
         limit: u32,
     ) -> Result<(u64, Vec<Message>), StoreError> {
-        let count: Option<i64> = sqlx::query_scalar("SELECT messages FROM account WHERE name = ?")
+        let count: Option<i64> = sql::query("SELECT messages FROM account WHERE name = ?")
             .bind(account)
-            .fetch_optional(self.readers())
-            .await?;
-        let rows = sqlx::query(
+            .optional(&*self.reader()?, sql::scalar)?;
+        let messages = sql::query(
             "SELECT document FROM message WHERE account = ? AND message_id > ?
              ORDER BY message_id LIMIT ?",
         )
         .bind(account)
         .bind(sql_time(after))
         .bind(i64::from(limit))
-        .fetch_all(self.readers())
-        .await?;
-        let read = |row: &sqlx::sqlite::SqliteRow| {
-            serde_json::from_str(row.try_get("document")?).map_err(corrupt)
-        };
-        let messages = rows.iter().map(read).collect::<Result<_, StoreError>>()?;
+        .all(&*self.reader()?, |row| {
+            serde_json::from_str(sql::text(row, "document")?).map_err(corrupt)
+        })?;
         Ok((
             u64::try_from(count.unwrap_or(0)).map_err(corrupt)?,
             messages,

@@ -6,10 +6,9 @@ use std::path::Path;
 use iot_epp_api::device::{SettableStatus, SlotReason};
 use iot_epp_api::{Role, Scopes};
 use iot_identity::{DeviceId, Fingerprint, Publication, Slot, ZoneName};
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 
-use super::{AuditReader, Chain, ChangeDevice, Changed, Origin, StartUp, Store, Wish, migrations};
+use super::sql::{self, Access, Connection, Row};
+use super::{AuditReader, Chain, ChangeDevice, Changed, Origin, StartUp, Store, Wish, schema};
 use crate::lifecycle::{Permission, Statuses};
 
 /// Migrations of the version before.
@@ -89,61 +88,54 @@ INSERT INTO audit (at, account, door, verb, object, client_transaction_id, serve
 /// Rows of each table, as SQL literals.
 type Tables = BTreeMap<String, Vec<BTreeMap<String, String>>>;
 
-/// Makes the database, and tells what is in it.
-async fn make(path: &Path) -> Tables {
-    let options = SqliteConnectOptions::new().filename(path);
-    let options = options.create_if_missing(true).foreign_keys(true);
-    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-    let mut earlier = migrations();
-    earlier.migrations.to_mut().truncate(EARLIER);
-    earlier.run(&mut connection).await.unwrap();
-    sqlx::raw_sql(CONTENT)
-        .execute(&mut connection)
-        .await
-        .unwrap();
+/// Makes the database as the version before did, and tells what is in it.
+fn make(path: &Path) -> Tables {
+    let connection = sql::open(path, Access::Write).unwrap();
+    for step in &schema::STEPS[..EARLIER] {
+        connection.execute_batch(step).unwrap();
+    }
+    let listed = "CREATE TABLE _sqlx_migrations (
+        version BIGINT PRIMARY KEY, description TEXT NOT NULL,
+        installed_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, success BOOLEAN NOT NULL,
+        checksum BLOB NOT NULL, execution_time BIGINT NOT NULL)";
+    connection.execute_batch(listed).unwrap();
+    for version in 1..=EARLIER as i64 {
+        let row = "INSERT INTO _sqlx_migrations VALUES (?, 'step', 0, 1, zeroblob(48), 0)";
+        sql::query(row).bind(version).execute(&connection).unwrap();
+    }
+    connection.execute_batch(CONTENT).unwrap();
     let token = ring::digest::digest(&ring::digest::SHA256, TOKEN.as_bytes());
-    sqlx::query("INSERT INTO token (hash, account, created_at) VALUES (?, 'mno-a', ?)")
+    sql::query("INSERT INTO token (hash, account, created_at) VALUES (?, 'mno-a', ?)")
         .bind(token.as_ref())
         .bind(THEN as i64)
-        .execute(&mut connection)
-        .await
+        .execute(&connection)
         .unwrap();
-    let tables = read(&mut connection).await;
-    connection.close().await.unwrap();
-    tables
+    read(&connection)
 }
 
-async fn read(connection: &mut SqliteConnection) -> Tables {
-    let names: Vec<String> = sqlx::query_scalar(
+fn read(connection: &Connection) -> Tables {
+    let names: Vec<String> = sql::query(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
          AND name <> '_sqlx_migrations'",
     )
-    .fetch_all(&mut *connection)
-    .await
+    .all(connection, sql::scalar)
     .unwrap();
     let mut tables = Tables::new();
     for table in names {
         let columns = format!("SELECT name FROM pragma_table_info('{table}')");
-        let columns: Vec<String> = sqlx::query_scalar(AssertSqlSafe(columns))
-            .fetch_all(&mut *connection)
-            .await
-            .unwrap();
+        let columns: Vec<String> = sql::query(&columns).all(connection, sql::scalar).unwrap();
         let quoted = columns
             .iter()
             .map(|name| format!("quote({name}) AS {name}"));
         let quoted = quoted.collect::<Vec<_>>().join(", ");
         let query = format!("SELECT {quoted} FROM {table} ORDER BY 1, 2");
-        let rows = sqlx::query(AssertSqlSafe(query))
-            .fetch_all(&mut *connection)
-            .await
-            .unwrap();
-        let row = |row: &sqlx::sqlite::SqliteRow| {
+        let row = |row: &Row<'_>| {
             let cells = columns
                 .iter()
-                .map(|name| (name.clone(), row.get(name.as_str())));
+                .map(|name| Ok((name.clone(), row.get(name.as_str())?)));
             cells.collect()
         };
-        tables.insert(table, rows.iter().map(row).collect());
+        tables.insert(table, sql::query(&query).all(connection, row).unwrap());
     }
     tables
 }
@@ -151,11 +143,8 @@ async fn read(connection: &mut SqliteConnection) -> Tables {
 /// The database after its migration.
 async fn migrated(path: &Path) -> (Tables, Store) {
     let store = Store::open(path).await.unwrap();
-    let mut connection =
-        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path).read_only(true))
-            .await
-            .unwrap();
-    (read(&mut connection).await, store)
+    let connection = sql::open(path, Access::Read).unwrap();
+    (read(&connection), store)
 }
 
 fn id(text: &str) -> DeviceId {
@@ -179,7 +168,7 @@ fn fingerprint(octet: u8) -> Fingerprint {
 async fn every_row_of_the_version_before_is_there_and_no_other() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("registry.db");
-    let before = make(&path).await;
+    let before = make(&path);
     let (after, store) = migrated(&path).await;
     let became = [("client_hold", "statuses"), ("server_hold", "statuses")];
     for (table, rows) in &before {
@@ -219,7 +208,7 @@ async fn every_row_of_the_version_before_is_there_and_no_other() {
 async fn devices_are_what_they_were_and_the_zone_is_the_same() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("registry.db");
-    make(&path).await;
+    make(&path);
     let store = Store::open(&path).await.unwrap();
     let held = SettableStatus::ClientHold;
     let by_operator = SettableStatus::ServerHold;
@@ -310,11 +299,10 @@ async fn a_long_log_of_the_version_before_is_chained_while_nobody_asks_for_anyth
         SELECT 1790000005, 'mno-a', 'json', 'device.update', 'x', 'IOTR-' || n FROM number";
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("registry.db");
-    make(&path).await;
-    let options = SqliteConnectOptions::new().filename(&path);
-    let mut earlier = SqliteConnection::connect_with(&options).await.unwrap();
-    sqlx::raw_sql(MORE).execute(&mut earlier).await.unwrap();
-    earlier.close().await.unwrap();
+    make(&path);
+    let earlier = sql::open(&path, Access::Write).unwrap();
+    earlier.execute_batch(MORE).unwrap();
+    drop(earlier);
 
     let store = Store::open(&path).await.unwrap();
     store.commit(starting()).await.unwrap();
@@ -339,7 +327,7 @@ async fn a_long_log_of_the_version_before_is_chained_while_nobody_asks_for_anyth
 async fn accounts_may_do_what_they_could_and_retries_are_known() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("registry.db");
-    make(&path).await;
+    make(&path);
     let store = Store::open(&path).await.unwrap();
     let recognised = store.by_token(TOKEN, NOW).await.unwrap().unwrap();
     assert_eq!(recognised.account, "mno-a");

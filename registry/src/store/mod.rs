@@ -1,4 +1,4 @@
-//! The database: the truth from which the zone is derived. SQLite through sqlx.
+//! The database: the truth from which the zone is derived. SQLite through rusqlite.
 //!
 //! - [`Store`]: opening, and reading outside of transactions.
 //! - `writer`: one task that commits what has queued up as one transaction.
@@ -6,7 +6,7 @@
 //!   `proofs`, `messages`, `load`, `start`: the steps of such a transaction, by what they are about.
 //! - `checkpoint`: moves the write-ahead log into the database, beside the commits.
 //! - `outcome`, `journal`, `audit`, `audited`, `replay`: what is written with each of them.
-//! - `rows`: rows to values.
+//! - `rows`: rows to values; `sql`: statements; `readers`: connections; `schema`: its history.
 
 mod accounts;
 mod audit;
@@ -32,25 +32,21 @@ mod plans;
 mod projection;
 mod proofs;
 mod publication;
+mod readers;
 mod reading;
 mod registration;
 mod replay;
 mod rows;
+mod schema;
+pub mod sql;
 mod start;
 mod transfers;
 mod writer;
 
-use std::borrow::Cow;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::str::FromStr;
-use std::time::Duration;
+use std::sync::Arc;
 
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{ConnectOptions, Connection, SqlStr, SqliteConnection};
 use thiserror::Error;
 
 pub use accounts::{AccountRow, ChangeAccount, CreateAccount};
@@ -81,11 +77,11 @@ pub use transfers::{DecideTransfer, EndOverdue, TransferWish, Transferred, Wrong
 pub use writer::{Step, Writer};
 
 use checkpoint::Checkpoints;
+use readers::{Reader, Readers};
+use sql::Access;
 
 /// First SQLite version without the WAL-reset corruption bug (3.51.3, March 2026).
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
-/// Connections that read beside the one that writes.
-const READERS: u32 = 4;
 
 /// Who asked for a change, and how: part of every audit row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +108,17 @@ pub enum StoreError {
     SqliteVersion {
         /// Version number of the library.
         found: i32,
+    },
+    /// A later version of this program has been at work.
+    #[error(
+        "the database is of a later version of this program: it has {found} steps of the schema's \
+         history, this version knows {known}"
+    )]
+    NewerSchema {
+        /// Steps that the database has seen.
+        found: usize,
+        /// Steps that this program knows.
+        known: usize,
     },
     /// The file belongs to another zone.
     #[error("the database belongs to the zone {found}, the configuration says {expected}")]
@@ -141,16 +148,10 @@ pub enum StoreError {
     Sql(String),
 }
 
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Sql(error.to_string())
-    }
-}
-
 /// The open database.
 #[derive(Clone)]
 pub struct Store {
-    readers: SqlitePool,
+    readers: Arc<Readers>,
     writer: Writer,
 }
 
@@ -163,22 +164,12 @@ impl Store {
     /// [`StoreError`].
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         create_private(path)?;
-        let options = options(path)?;
-        let mut connection = SqliteConnection::connect_with(&options).await?;
-        check_version(&mut connection).await?;
-        migrations()
-            .run(&mut connection)
-            .await
-            .map_err(|error| StoreError::Sql(error.to_string()))?;
-        let checkpoints = Checkpoints::spawn(SqliteConnection::connect_with(&options).await?);
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            // A file does not go away as a server may; asking first costs a change its time.
-            .test_before_acquire(false)
-            .connect_with(options.read_only(true))
-            .await?;
+        check_version(rusqlite::version_number())?;
+        let connection = sql::open(path, Access::Write)?;
+        schema::bring_up_to_date(&connection)?;
+        let checkpoints = Checkpoints::spawn(sql::open(path, Access::Write)?);
         Ok(Self {
-            readers,
+            readers: Arc::new(Readers::new(path)),
             writer: Writer::spawn(connection, checkpoints),
         })
     }
@@ -191,73 +182,18 @@ impl Store {
         self.writer.commit(step).await
     }
 
-    fn readers(&self) -> &SqlitePool {
-        &self.readers
+    /// A connection that reads. What is read over it takes microseconds; what takes longer has a
+    /// connection and a thread of its own.
+    fn reader(&self) -> Result<Reader<'_>, StoreError> {
+        self.readers.reader()
     }
 
-    /// Finishes what is queued and closes the file.
+    /// Finishes what is queued and closes the file, once all other handles are gone.
     pub async fn close(self) {
-        self.readers.close().await;
+        // The last connection to close is the writer's.
+        drop(self.readers);
         self.writer.close().await;
     }
-}
-
-/// How every connection is opened; readers take it read-only.
-fn options(path: &Path) -> Result<SqliteConnectOptions, sqlx::Error> {
-    let options = SqliteConnectOptions::from_str("sqlite://")?
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        // WAL with FULL: a commit is durable when COMMIT returns.
-        .synchronous(SqliteSynchronous::Full)
-        // A commit copies no pages from the log: `checkpoint` does.
-        .pragma("wal_autocheckpoint", "0")
-        .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(5))
-        // Statements are nothing that an operator could do something about.
-        .disable_statement_logging();
-    Ok(options)
-}
-
-/// The schema's history, in order; a released file never changes. Listed here rather than by
-/// sqlx's macro, which would build SQLite a second time for the compiler.
-fn migrations() -> Migrator {
-    let steps = [
-        (
-            1,
-            "registry",
-            include_str!("../../migrations/sqlite/0001_registry.sql"),
-        ),
-        (
-            2,
-            "loaded credentials",
-            include_str!("../../migrations/sqlite/0002_loaded_credentials.sql"),
-        ),
-        (
-            3,
-            "refused rows",
-            include_str!("../../migrations/sqlite/0003_refused_rows.sql"),
-        ),
-        (
-            4,
-            "holds of a backlog",
-            include_str!("../../migrations/sqlite/0004_holds_of_a_backlog.sql"),
-        ),
-        (
-            5,
-            "two doors",
-            include_str!("../../migrations/sqlite/0005_doors.sql"),
-        ),
-        (
-            6,
-            "wrong authorization information",
-            include_str!("../../migrations/sqlite/0006_wrong_authorization_information.sql"),
-        ),
-    ];
-    let migration = |(version, description, sql)| {
-        let (kind, sql) = (MigrationType::Simple, SqlStr::from_static(sql));
-        Migration::new(version, Cow::Borrowed(description), kind, sql, false)
-    };
-    Migrator::with_migrations(steps.map(migration).into())
 }
 
 /// Makes the file for its owner only; SQLite gives its companions (-wal, -shm) the same mode.
@@ -272,15 +208,7 @@ fn create_private(path: &Path) -> Result<(), StoreError> {
         .map_err(|error| StoreError::Sql(format!("{}: {error}", path.display())))
 }
 
-async fn check_version(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    let version: String = sqlx::query_scalar("SELECT sqlite_version()")
-        .fetch_one(connection)
-        .await?;
-    let mut parts = version
-        .split('.')
-        .map(|part| part.parse::<i32>().unwrap_or(0));
-    let mut next = || parts.next().unwrap_or(0);
-    let found = next() * 1_000_000 + next() * 1_000 + next();
+fn check_version(found: i32) -> Result<(), StoreError> {
     if found < SQLITE_VERSION_MIN {
         return Err(StoreError::SqliteVersion { found });
     }

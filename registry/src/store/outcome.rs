@@ -1,12 +1,12 @@
 //! Writes what a decision wants: device, credentials, transfer, journal, messages, audit.
 
 use iot_identity::ZoneName;
-use sqlx::SqliteConnection;
 
 use super::audited::{audited, write_audit};
 use super::journal::insert_journal;
 use super::messages::{Occasion, send_notices};
 use super::rows::{corrupt, sql_time};
+use super::sql::{self, Connection};
 use super::transfers::write_transfer;
 use super::{Origin, StoreError};
 use crate::lifecycle::{self, Credential, Device, Facts, Outcome, Transfer};
@@ -27,8 +27,8 @@ pub struct Written {
 
 /// Writes an outcome. `kind` is what the journal calls the command; `facts` are those that were decided
 /// on.
-pub(super) async fn write_outcome(
-    connection: &mut SqliteConnection,
+pub(super) fn write_outcome(
+    connection: &Connection,
     origin: &Origin,
     zone: &ZoneName,
     kind: &'static str,
@@ -36,20 +36,22 @@ pub(super) async fn write_outcome(
     outcome: Outcome,
     now: u64,
 ) -> Result<Written, StoreError> {
-    update_device(connection, &outcome.device).await?;
+    update_device(connection, &outcome.device)?;
     for (old, new) in facts.credentials.iter().zip(&outcome.credentials) {
         if old != new {
-            update_credential(connection, &outcome.device, new).await?;
+            update_credential(connection, &outcome.device, new)?;
         }
     }
     let transfer = match outcome.transfer.clone() {
         None => None,
-        Some(transfer) => {
-            Some(write_transfer(connection, outcome.device.device_id, transfer).await?)
-        }
+        Some(transfer) => Some(write_transfer(
+            connection,
+            outcome.device.device_id,
+            transfer,
+        )?),
     };
     let published = to_publish(&facts, &outcome, now);
-    let rows = insert_journal(connection, &outcome.device, &published, kind, now).await?;
+    let rows = insert_journal(connection, &outcome.device, &published, kind, now)?;
     let (device, credentials) = (&outcome.device, &outcome.credentials);
     let before = audited(
         facts.device.as_ref(),
@@ -59,7 +61,7 @@ pub(super) async fn write_outcome(
     // A transfer that was not touched is what it was.
     let after = transfer.as_ref().or(facts.transfer.as_ref());
     let after = audited(Some(device), credentials, after);
-    write_audit(connection, origin, device.device_id, (before, after), now).await?;
+    write_audit(connection, origin, device.device_id, (before, after), now)?;
     let occasion = Occasion {
         origin,
         zone,
@@ -71,7 +73,7 @@ pub(super) async fn write_outcome(
         transfer: transfer.as_ref(),
         now,
     };
-    send_notices(connection, &occasion, &outcome.notices).await?;
+    send_notices(connection, &occasion, &outcome.notices)?;
     Ok(Written {
         rows,
         facts: Facts {
@@ -103,13 +105,9 @@ fn to_publish(facts: &Facts, outcome: &Outcome, now: u64) -> Vec<Credential> {
     changed.cloned().collect()
 }
 
-async fn update_device(
-    connection: &mut SqliteConnection,
-    device: &Device,
-) -> Result<(), StoreError> {
+fn update_device(connection: &Connection, device: &Device) -> Result<(), StoreError> {
     let auth_info = device.auth_info.as_ref();
-    // Numbered throughout: the driver counts those without number by themselves.
-    let updated = sqlx::query(
+    let updated = sql::query(
         "UPDATE device SET account = ?1, statuses = ?2, delete_requested_at = ?3, updated_at = ?4,
                 expiry_notices = CASE WHEN expires_at = ?5 THEN expiry_notices ELSE 0 END,
                 expires_at = ?5, transferred_at = ?6, version = ?7, auth_info_hash = ?8,
@@ -127,20 +125,19 @@ async fn update_device(
     .bind(auth_info.map(|record| sql_time(record.valid_until)))
     .bind(auth_info.map_or(0, |record| i64::from(record.failures)))
     .bind(device.device_id.as_str())
-    .execute(connection)
-    .await?;
-    if updated.rows_affected() != 1 {
+    .execute(connection)?;
+    if updated != 1 {
         return Err(corrupt("a device that was decided on is not there"));
     }
     Ok(())
 }
 
-async fn update_credential(
-    connection: &mut SqliteConnection,
+fn update_credential(
+    connection: &Connection,
     device: &Device,
     credential: &Credential,
 ) -> Result<(), StoreError> {
-    sqlx::query(
+    sql::query(
         "UPDATE credential SET withdrawn = ?, asp = ?, replace_by = ? WHERE device_id = ? AND slot = ?",
     )
     .bind(credential.withdrawn.map(|reason| reason.as_str()))
@@ -148,7 +145,6 @@ async fn update_credential(
     .bind(credential.replace_by.map(sql_time))
     .bind(device.device_id.as_str())
     .bind(i64::from(credential.slot.get()))
-    .execute(connection)
-    .await?;
+    .execute(connection)?;
     Ok(())
 }

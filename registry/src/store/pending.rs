@@ -1,12 +1,11 @@
 //! Commands that were answered with "pending": kept until their publication is told by a message.
 
-use async_trait::async_trait;
 use iot_epp_api::message::{Detail, Event, Message};
 use iot_identity::DeviceId;
-use sqlx::{Row, SqliteConnection};
 
 use super::messages::send;
 use super::rows::{self, optional_unix, sql_time};
+use super::sql::{self, Connection, Row};
 use super::{Origin, Step, StoreError};
 use crate::description::calendar;
 
@@ -28,12 +27,11 @@ pub struct NotePending {
     pub is_withdrawal: bool,
 }
 
-#[async_trait]
 impl Step for NotePending {
     type Output = ();
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        sqlx::query(
+    fn run(self, connection: &Connection) -> Result<(), StoreError> {
+        sql::query(
             "INSERT INTO pending_answer (seq, first_seq, account, device_id, client_transaction_id,
                                          server_transaction_id, is_withdrawal)
              VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -45,8 +43,7 @@ impl Step for NotePending {
         .bind(&self.origin.client_transaction_id)
         .bind(&self.origin.server_transaction_id)
         .bind(self.is_withdrawal)
-        .execute(connection)
-        .await?;
+        .execute(connection)?;
         Ok(())
     }
 }
@@ -60,12 +57,11 @@ pub struct TellCompleted {
     pub now: u64,
 }
 
-#[async_trait]
 impl Step for TellCompleted {
     type Output = usize;
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<usize, StoreError> {
-        let completed = sqlx::query(
+    fn run(self, connection: &Connection) -> Result<usize, StoreError> {
+        let completed = sql::query(
             "DELETE FROM pending_answer WHERE seq IN (
                  SELECT seq FROM pending_answer WHERE seq <= ? ORDER BY seq LIMIT ?)
              RETURNING *, (SELECT quarantined FROM journal
@@ -74,12 +70,10 @@ impl Step for TellCompleted {
         )
         .bind(sql_time(self.applied))
         .bind(TOLD_MAX)
-        .fetch_all(&mut *connection)
-        .await?;
-        for row in &completed {
-            let device_id = rows::device_id(row)?;
-            let is_done = row.try_get::<Option<&str>, _>("quarantined")?.is_none();
-            let client: Option<&str> = row.try_get("client_transaction_id")?;
+        .all(connection, Completed::read)?;
+        let count = completed.len();
+        for one in completed {
+            let (device_id, is_done) = (one.device_id, one.is_done);
             let outcome = if is_done {
                 "is published"
             } else {
@@ -93,14 +87,35 @@ impl Step for TellCompleted {
                 device_id: Some(device_id),
                 detail: Detail::PendingAction {
                     is_done,
-                    client_transaction_id: client.and_then(|id| id.parse().ok()),
-                    server_transaction_id: row.try_get("server_transaction_id")?,
+                    client_transaction_id: one.client_transaction_id.and_then(|id| id.parse().ok()),
+                    server_transaction_id: one.server_transaction_id,
                     publication: None,
                 },
             };
-            send(connection, row.try_get("account")?, message, self.now).await?;
+            send(connection, &one.account, message, self.now)?;
         }
-        Ok(completed.len())
+        Ok(count)
+    }
+}
+
+/// A command whose answer was pending.
+struct Completed {
+    account: String,
+    device_id: DeviceId,
+    is_done: bool,
+    client_transaction_id: Option<String>,
+    server_transaction_id: String,
+}
+
+impl Completed {
+    fn read(row: &Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            account: row.get("account")?,
+            device_id: rows::device_id(row)?,
+            is_done: row.get::<_, Option<String>>("quarantined")?.is_none(),
+            client_transaction_id: row.get("client_transaction_id")?,
+            server_transaction_id: row.get("server_transaction_id")?,
+        })
     }
 }
 
@@ -110,9 +125,7 @@ impl super::Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn oldest_pending(&self) -> Result<Option<u64>, StoreError> {
-        let row = sqlx::query("SELECT min(seq) AS oldest FROM pending_answer")
-            .fetch_one(self.readers())
-            .await?;
-        optional_unix(&row, "oldest")
+        sql::query("SELECT min(seq) AS oldest FROM pending_answer")
+            .one(&*self.reader()?, |row| optional_unix(row, "oldest"))
     }
 }

@@ -1,20 +1,18 @@
 //! The zone as the database wants it, read page by page at one instant.
 
 use std::path::Path;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use iot_identity::{DeviceId, Publication, Slot};
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRow};
-use sqlx::{ConnectOptions, Sqlite, Transaction};
 
+use super::integrity::off_the_runtime;
 use super::rows::{self, corrupt, sql_time};
+use super::sql::{self, Access, Connection, Row};
 use super::{Store, StoreError};
 use crate::lifecycle;
 
 /// Credentials in a page; more than a device can have, so that each page ends at least one device.
 const PAGE_ROWS: usize = 20_000;
-/// Longest wait for the lock of another process.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Deleted devices are few; asked for in this order, the credentials of all others are not read.
 pub(super) const WITHDRAWN_NAMES: &str =
@@ -40,7 +38,8 @@ pub struct ZoneEntry {
 /// A certificate counts as expired once [`Expire`](super::Expire) has withdrawn it, so that this
 /// and the journal never disagree.
 pub struct Projection {
-    transaction: Transaction<'static, Sqlite>,
+    /// In a transaction, which is what keeps the instant.
+    connection: Arc<Mutex<Connection>>,
     head: u64,
     after: String,
     ended: bool,
@@ -52,7 +51,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn projection(&self) -> Result<Projection, StoreError> {
-        Projection::begin(self.readers()).await
+        Projection::beside(self.readers.path()).await
     }
 
     /// The names that are not in the zone and of which a released signature may still be believed.
@@ -60,19 +59,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn withdrawn_names(&self, now: u64) -> Result<Vec<ZoneEntry>, StoreError> {
-        let rows = sqlx::query(WITHDRAWN_NAMES)
+        sql::query(WITHDRAWN_NAMES)
             .bind(sql_time(now))
-            .fetch_all(self.readers())
-            .await?;
-        let entry = |row: &SqliteRow| {
-            Ok(ZoneEntry {
-                device_id: rows::device_id(row)?,
-                slot: rows::slot(row)?,
-                publication: Publication::Absent,
-                released_until: rows::optional_u32(row, "released_until")?,
+            .all(&*self.reader()?, |row| {
+                let (device_id, slot) = rows::name(row)?;
+                Ok(ZoneEntry {
+                    device_id,
+                    slot,
+                    publication: Publication::Absent,
+                    released_until: rows::optional_u32(row, "released_until")?,
+                })
             })
-        };
-        rows.iter().map(entry).collect()
     }
 }
 
@@ -82,22 +79,12 @@ impl Projection {
     /// # Errors
     /// [`StoreError`].
     pub async fn beside(path: &Path) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .read_only(true)
-            .busy_timeout(BUSY_TIMEOUT)
-            .disable_statement_logging();
-        let one = SqlitePoolOptions::new().max_connections(1);
-        Self::begin(&one.connect_with(options).await?).await
-    }
-
-    async fn begin(readers: &SqlitePool) -> Result<Self, StoreError> {
-        let mut transaction = readers.begin().await?;
-        let head: i64 = sqlx::query_scalar("SELECT journal_head FROM registry WHERE id = 1")
-            .fetch_one(&mut *transaction)
-            .await?;
+        let connection = sql::open(path, Access::Read)?;
+        connection.execute_batch("BEGIN")?;
+        let head: i64 = sql::query("SELECT journal_head FROM registry WHERE id = 1")
+            .one(&connection, sql::scalar)?;
         Ok(Self {
-            transaction,
+            connection: Arc::new(Mutex::new(connection)),
             head: u64::try_from(head).map_err(corrupt)?,
             after: String::new(),
             ended: false,
@@ -117,21 +104,13 @@ impl Projection {
         if self.ended {
             return Ok(Vec::new());
         }
-        // Text order of ids and of slot numbers is the canonical order of labels (RFC 4034 §6.1).
-        let rows = sqlx::query(
-            "SELECT device.*, credential.slot, credential.withdrawn, credential.fingerprint,
-                    credential.serial, credential.not_before, credential.not_after,
-                    credential.released_until, credential.asp, credential.replace_by
-             FROM credential JOIN device USING (device_id)
-             WHERE credential.device_id > ?
-             ORDER BY credential.device_id, CAST(credential.slot AS TEXT) LIMIT ?",
-        )
-        .bind(&self.after)
-        .bind(PAGE_ROWS as i64)
-        .fetch_all(&mut *self.transaction)
+        let (connection, after) = (Arc::clone(&self.connection), self.after.clone());
+        let mut entries = off_the_runtime(move || {
+            let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            page(&connection, &after)
+        })
         .await?;
-        let mut entries = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
-        self.ended = rows.len() < PAGE_ROWS;
+        self.ended = entries.len() < PAGE_ROWS;
         if !self.ended {
             // The last device may go on behind the page: it belongs to the next one.
             let last = entries.last().map(|entry| entry.device_id);
@@ -159,7 +138,22 @@ impl Projection {
     }
 }
 
-fn entry(row: &SqliteRow) -> Result<ZoneEntry, StoreError> {
+fn page(connection: &Connection, after: &str) -> Result<Vec<ZoneEntry>, StoreError> {
+    // Text order of ids and of slot numbers is the canonical order of labels (RFC 4034 §6.1).
+    sql::query(
+        "SELECT device.*, credential.slot, credential.withdrawn, credential.fingerprint,
+                credential.serial, credential.not_before, credential.not_after,
+                credential.released_until, credential.asp, credential.replace_by
+         FROM credential JOIN device USING (device_id)
+         WHERE credential.device_id > ?
+         ORDER BY credential.device_id, CAST(credential.slot AS TEXT) LIMIT ?",
+    )
+    .bind(after)
+    .bind(PAGE_ROWS as i64)
+    .all(connection, entry)
+}
+
+fn entry(row: &Row<'_>) -> Result<ZoneEntry, StoreError> {
     let (device, credential) = (rows::device(row)?, rows::credential(row)?);
     let publication = lifecycle::publication(&device, &credential, 0);
     // While it is active, more is being released than was written down.

@@ -1,13 +1,11 @@
 //! How accounts prove who they are: bearer tokens, client certificates, passwords.
 
-use async_trait::async_trait;
 use iot_epp_api::{BearerToken, Role, Scopes};
 use ring::digest;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
 use super::audit::write_audit_text;
 use super::rows::{corrupt, fingerprint, named, sql_time, unix};
+use super::sql::{self, Connection, Row};
 use super::{Origin, Step, Store, StoreError, accounts};
 
 /// Who was recognised.
@@ -89,13 +87,13 @@ fn token_hash(token: &str) -> Vec<u8> {
     hash.as_ref().to_vec()
 }
 
-pub(super) async fn insert_token(
-    connection: &mut SqliteConnection,
+pub(super) fn insert_token(
+    connection: &Connection,
     account: &str,
     token: &NewToken,
     now: u64,
 ) -> Result<u64, StoreError> {
-    let token_id: i64 = sqlx::query_scalar(
+    let token_id: i64 = sql::query(
         "INSERT INTO token (hash, account, scopes, created_at, expires_at) VALUES (?, ?, ?, ?, ?)
          RETURNING token_id",
     )
@@ -104,8 +102,7 @@ pub(super) async fn insert_token(
     .bind(token.scopes.to_string())
     .bind(sql_time(now))
     .bind(sql_time(token.expires_at))
-    .fetch_one(connection)
-    .await?;
+    .one(connection, sql::scalar)?;
     u64::try_from(token_id).map_err(corrupt)
 }
 
@@ -121,19 +118,18 @@ pub struct AddToken {
     pub now: u64,
 }
 
-#[async_trait]
 impl Step for AddToken {
     type Output = Option<u64>;
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<Self::Output, StoreError> {
+    fn run(self, connection: &Connection) -> Result<Self::Output, StoreError> {
         let (origin, name, now) = (&self.origin, &self.name, self.now);
-        accounts::require_enabled(connection, &origin.account).await?;
-        if !exists(connection, name).await? {
+        accounts::require_enabled(connection, &origin.account)?;
+        if !exists(connection, name)? {
             return Ok(None);
         }
-        let token_id = insert_token(connection, name, &self.token, now).await?;
+        let token_id = insert_token(connection, name, &self.token, now)?;
         let after = format!("token {token_id}: {}", self.token.scopes);
-        write_audit_text(connection, origin, name, None, Some(&after), now).await?;
+        write_audit_text(connection, origin, name, None, Some(&after), now)?;
         Ok(Some(token_id))
     }
 }
@@ -162,17 +158,16 @@ pub enum CertificateAdded {
     KeyKnown,
 }
 
-#[async_trait]
 impl Step for AddCertificate {
     type Output = CertificateAdded;
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<Self::Output, StoreError> {
+    fn run(self, connection: &Connection) -> Result<Self::Output, StoreError> {
         let (origin, name, now) = (&self.origin, &self.name, self.now);
-        accounts::require_enabled(connection, &origin.account).await?;
-        if !exists(connection, name).await? {
+        accounts::require_enabled(connection, &origin.account)?;
+        if !exists(connection, name)? {
             return Ok(CertificateAdded::NoAccount);
         }
-        let number: Option<i64> = sqlx::query_scalar(
+        let number: Option<i64> = sql::query(
             "INSERT INTO account_certificate (account, issuer_key, subject_key, fingerprint,
                                               not_after, created_at)
              VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING certificate_id",
@@ -183,14 +178,13 @@ impl Step for AddCertificate {
         .bind(self.certificate.fingerprint.as_slice())
         .bind(sql_time(self.certificate.not_after))
         .bind(sql_time(now))
-        .fetch_optional(&mut *connection)
-        .await?;
+        .optional(connection, sql::scalar)?;
         let Some(number) = number else {
             return Ok(CertificateAdded::KeyKnown);
         };
         let number = u64::try_from(number).map_err(corrupt)?;
         let after = format!("client certificate {number}");
-        write_audit_text(connection, origin, name, None, Some(&after), now).await?;
+        write_audit_text(connection, origin, name, None, Some(&after), now)?;
         Ok(CertificateAdded::Number(number))
     }
 }
@@ -206,14 +200,13 @@ pub struct SetPassword {
     pub password: PasswordRecord,
 }
 
-#[async_trait]
 impl Step for SetPassword {
     type Output = bool;
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+    fn run(self, connection: &Connection) -> Result<bool, StoreError> {
         let (origin, name, now) = (&self.origin, &self.name, self.password.set_at);
-        accounts::require_enabled(connection, &origin.account).await?;
-        let changed = sqlx::query(
+        accounts::require_enabled(connection, &origin.account)?;
+        let changed = sql::query(
             "UPDATE account SET password_hash = ?, password_salt = ?, password_iterations = ?,
                     password_set_at = ?
              WHERE name = ?",
@@ -223,27 +216,25 @@ impl Step for SetPassword {
         .bind(i64::from(self.password.iterations))
         .bind(sql_time(now))
         .bind(name)
-        .execute(&mut *connection)
-        .await?;
-        if changed.rows_affected() == 0 {
+        .execute(connection)?;
+        if changed == 0 {
             return Ok(false);
         }
-        write_audit_text(connection, origin, name, None, Some("password set"), now).await?;
+        write_audit_text(connection, origin, name, None, Some("password set"), now)?;
         Ok(true)
     }
 }
 
-async fn exists(connection: &mut SqliteConnection, name: &str) -> Result<bool, StoreError> {
-    let found = sqlx::query("SELECT 1 FROM account WHERE name = ?")
+fn exists(connection: &Connection, name: &str) -> Result<bool, StoreError> {
+    let found = sql::query("SELECT 1 FROM account WHERE name = ?")
         .bind(name)
-        .fetch_optional(connection)
-        .await?;
+        .optional(connection, |_| Ok(()))?;
     Ok(found.is_some())
 }
 
-fn recognised(row: &SqliteRow) -> Result<Recognised, StoreError> {
+fn recognised(row: &Row<'_>) -> Result<Recognised, StoreError> {
     Ok(Recognised {
-        account: row.try_get("name")?,
+        account: row.get("name")?,
         role: named(row, "role", |name| name.parse().ok())?,
         scopes: named(row, "scopes", |names| names.parse().ok())?,
         valid_until: unix(row, "valid_until")?,
@@ -256,7 +247,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn by_token(&self, token: &str, now: u64) -> Result<Option<Recognised>, StoreError> {
-        let row = sqlx::query(
+        sql::query(
             "SELECT account.name, account.role, token.scopes, token.expires_at AS valid_until
              FROM token JOIN account ON account.name = token.account
              WHERE token.hash = ? AND account.disabled_at IS NULL AND token.revoked_at IS NULL
@@ -264,9 +255,7 @@ impl Store {
         )
         .bind(token_hash(token))
         .bind(sql_time(now))
-        .fetch_optional(self.readers())
-        .await?;
-        row.as_ref().map(recognised).transpose()
+        .optional(&*self.reader()?, recognised)
     }
 
     /// The enabled account that a client certificate belongs to, when the certificate is valid.
@@ -279,7 +268,7 @@ impl Store {
         subject_key: &[u8; 32],
         now: u64,
     ) -> Result<Option<Recognised>, StoreError> {
-        let row = sqlx::query(
+        sql::query(
             "SELECT account.name, account.role, ?3 AS scopes,
                     certificate.not_after AS valid_until
              FROM account_certificate AS certificate
@@ -292,9 +281,7 @@ impl Store {
         .bind(subject_key.as_slice())
         .bind(Scopes::ALL.to_string())
         .bind(sql_time(now))
-        .fetch_optional(self.readers())
-        .await?;
-        row.as_ref().map(recognised).transpose()
+        .optional(&*self.reader()?, recognised)
     }
 
     /// What is kept of the password of an enabled account.
@@ -302,29 +289,21 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn password(&self, account: &str) -> Result<Option<PasswordRecord>, StoreError> {
-        let row = sqlx::query(
+        sql::query(
             "SELECT password_hash, password_salt, password_iterations, password_set_at FROM account
              WHERE name = ? AND disabled_at IS NULL AND password_hash IS NOT NULL",
         )
         .bind(account)
-        .fetch_optional(self.readers())
-        .await?;
-        let read = |row: SqliteRow| {
-            let iterations = unix(&row, "password_iterations")?;
+        .optional(&*self.reader()?, |row| {
+            let iterations = unix(row, "password_iterations")?;
+            let octets = |column| sql::octets(row, column);
             Ok(PasswordRecord {
-                hash: row
-                    .try_get::<&[u8], _>("password_hash")?
-                    .try_into()
-                    .map_err(corrupt)?,
-                salt: row
-                    .try_get::<&[u8], _>("password_salt")?
-                    .try_into()
-                    .map_err(corrupt)?,
+                hash: octets("password_hash")?.try_into().map_err(corrupt)?,
+                salt: octets("password_salt")?.try_into().map_err(corrupt)?,
                 iterations: u32::try_from(iterations).map_err(corrupt)?,
-                set_at: unix(&row, "password_set_at")?,
+                set_at: unix(row, "password_set_at")?,
             })
-        };
-        row.map(read).transpose()
+        })
     }
 
     /// The valid tokens of an account, the oldest first.
@@ -332,23 +311,20 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn tokens(&self, account: &str, now: u64) -> Result<Vec<TokenRow>, StoreError> {
-        let rows = sqlx::query(
+        sql::query(
             "SELECT * FROM token WHERE account = ? AND revoked_at IS NULL AND expires_at >= ?
              ORDER BY token_id",
         )
         .bind(account)
         .bind(sql_time(now))
-        .fetch_all(self.readers())
-        .await?;
-        let read = |row: &SqliteRow| {
+        .all(&*self.reader()?, |row| {
             Ok(TokenRow {
                 token_id: unix(row, "token_id")?,
                 scopes: named(row, "scopes", |names| names.parse().ok())?,
                 created_at: unix(row, "created_at")?,
                 expires_at: unix(row, "expires_at")?,
             })
-        };
-        rows.iter().map(read).collect()
+        })
     }
 
     /// The valid client certificates of an account, the oldest first.
@@ -360,21 +336,18 @@ impl Store {
         account: &str,
         now: u64,
     ) -> Result<Vec<CertificateRow>, StoreError> {
-        let rows = sqlx::query(
+        sql::query(
             "SELECT * FROM account_certificate
              WHERE account = ? AND revoked_at IS NULL AND not_after >= ? ORDER BY certificate_id",
         )
         .bind(account)
         .bind(sql_time(now))
-        .fetch_all(self.readers())
-        .await?;
-        let read = |row: &SqliteRow| {
+        .all(&*self.reader()?, |row| {
             Ok(CertificateRow {
                 certificate_id: unix(row, "certificate_id")?,
-                fingerprint: fingerprint(row.try_get("fingerprint")?)?,
+                fingerprint: fingerprint(sql::octets(row, "fingerprint")?)?,
                 not_after: unix(row, "not_after")?,
             })
-        };
-        rows.iter().map(read).collect()
+        })
     }
 }

@@ -1,11 +1,10 @@
 //! What the publisher writes back: ceilings before it signs, results after it published.
 
-use async_trait::async_trait;
 use iot_dns_zone::serial;
 use iot_identity::{DeviceId, Publication, Slot};
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::rows::{corrupt, publication_columns, sql_time};
+use super::sql::{self, Connection};
 use super::{Step, StoreError};
 
 /// Raises what the zone may reach; durable before the zone goes there.
@@ -19,31 +18,25 @@ pub struct RaiseCeiling {
     pub now: u64,
 }
 
-#[async_trait]
 impl Step for RaiseCeiling {
     type Output = ();
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        let present: i64 = sqlx::query_scalar("SELECT serial_ceiling FROM registry WHERE id = 1")
-            .fetch_one(&mut *connection)
-            .await?;
+    fn run(self, connection: &Connection) -> Result<(), StoreError> {
+        let present: i64 = sql::query("SELECT serial_ceiling FROM registry WHERE id = 1")
+            .one(connection, sql::scalar)?;
         let present = u32::try_from(present).map_err(corrupt)?;
         // Neither ceiling ever falls.
-        sqlx::query(
+        sql::query(
             "UPDATE registry SET serial_ceiling = ?, seen_at = ?,
                     expiration_ceiling = max(expiration_ceiling, ?) WHERE id = 1",
         )
         .bind(i64::from(serial::later(present, self.serial)))
         .bind(sql_time(self.now))
         .bind(i64::from(self.expiration))
-        .execute(connection)
-        .await?;
+        .execute(connection)?;
         Ok(())
     }
 }
-
-/// Rows in one statement: five values a row stay far below what SQLite takes.
-const STATEMENT_ROWS: usize = 1000;
 
 /// One journal row that is now visible in the zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,64 +66,44 @@ pub struct RecordPublished {
     pub published: Vec<Published>,
 }
 
-#[async_trait]
 impl Step for RecordPublished {
     type Output = ();
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        for part in self.published.chunks(STATEMENT_ROWS) {
-            write_results(connection, part).await?;
-            write_released(connection, part).await?;
+    fn run(self, connection: &Connection) -> Result<(), StoreError> {
+        for published in &self.published {
+            write_result(connection, published)?;
+            write_released(connection, published)?;
         }
         Ok(())
     }
 }
 
-async fn write_results(
-    connection: &mut SqliteConnection,
-    part: &[Published],
-) -> Result<(), StoreError> {
-    let mut query =
-        QueryBuilder::<Sqlite>::new("WITH result (seq, serial, at, until, superseded) AS (");
-    query.push_values(part, |mut row, published| {
-        row.push_bind(sql_time(published.seq))
-            .push_bind(i64::from(published.serial))
-            .push_bind(sql_time(published.at))
-            .push_bind(published.believed_until.map(i64::from))
-            .push_bind(published.superseded);
-    });
-    query.push(
-        ") UPDATE journal SET published_serial = result.serial, published_at = result.at,
-                  believed_until = result.until, superseded = result.superseded, quarantined = NULL
-           FROM result WHERE journal.seq = result.seq",
-    );
-    query.build().execute(connection).await?;
+fn write_result(connection: &Connection, published: &Published) -> Result<(), StoreError> {
+    sql::query(
+        "UPDATE journal SET published_serial = ?, published_at = ?, believed_until = ?,
+                superseded = ?, quarantined = NULL WHERE seq = ?",
+    )
+    .bind(published.serial)
+    .bind(sql_time(published.at))
+    .bind(published.believed_until)
+    .bind(published.superseded)
+    .bind(sql_time(published.seq))
+    .execute(connection)?;
     Ok(())
 }
 
-async fn write_released(
-    connection: &mut SqliteConnection,
-    part: &[Published],
-) -> Result<(), StoreError> {
-    let released: Vec<_> = part
-        .iter()
-        .filter_map(|row| Some((row, row.released_until?)))
-        .collect();
-    if released.is_empty() {
+fn write_released(connection: &Connection, published: &Published) -> Result<(), StoreError> {
+    let Some(until) = published.released_until else {
         return Ok(());
-    }
-    let mut query = QueryBuilder::<Sqlite>::new("WITH released (device_id, slot, until) AS (");
-    query.push_values(released, |mut row, (published, until)| {
-        row.push_bind(published.device_id.to_string())
-            .push_bind(i64::from(published.slot.get()))
-            .push_bind(i64::from(until));
-    });
-    query.push(
-        ") UPDATE credential SET released_until = max(coalesce(released_until, 0), released.until)
-           FROM released
-           WHERE credential.device_id = released.device_id AND credential.slot = released.slot",
-    );
-    query.build().execute(connection).await?;
+    };
+    sql::query(
+        "UPDATE credential SET released_until = max(coalesce(released_until, 0), ?)
+         WHERE device_id = ? AND slot = ?",
+    )
+    .bind(until)
+    .bind(published.device_id.as_str())
+    .bind(i64::from(published.slot.get()))
+    .execute(connection)?;
     Ok(())
 }
 
@@ -155,16 +128,14 @@ pub struct BoundUnrecorded {
     pub released_until: u32,
 }
 
-#[async_trait]
 impl Step for BoundUnrecorded {
     type Output = ();
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        sqlx::query(BOUND_UNRECORDED)
+    fn run(self, connection: &Connection) -> Result<(), StoreError> {
+        sql::query(BOUND_UNRECORDED)
             .bind(i64::from(self.released_until))
             .bind(sql_time(self.applied))
-            .execute(connection)
-            .await?;
+            .execute(connection)?;
         Ok(())
     }
 }
@@ -198,42 +169,38 @@ pub struct LeftOut {
     pub reason: String,
 }
 
-#[async_trait]
 impl Step for RecordRebuilt {
     type Output = ();
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        sqlx::query(RECORD_REBUILT)
+    fn run(self, connection: &Connection) -> Result<(), StoreError> {
+        sql::query(RECORD_REBUILT)
             .bind(i64::from(self.serial))
             .bind(sql_time(self.at))
             .bind(i64::from(self.released_until))
             .bind(sql_time(self.applied))
             .bind(self.built.is_some())
-            .execute(&mut *connection)
-            .await?;
+            .execute(connection)?;
         let Some(left_out) = self.built else {
             return Ok(());
         };
         for one in &left_out {
-            record_left_out(connection, one, self.applied, self.at).await?;
+            record_left_out(connection, one, self.applied, self.at)?;
         }
-        sqlx::query("UPDATE registry SET zone_stale = 0 WHERE id = 1")
-            .execute(connection)
-            .await?;
+        sql::query("UPDATE registry SET zone_stale = 0 WHERE id = 1").execute(connection)?;
         Ok(())
     }
 }
 
 /// The newest row of the name is not in the zone. A credential that was loaded has none: it gets one,
 /// which the publisher takes as any other.
-async fn record_left_out(
-    connection: &mut SqliteConnection,
+fn record_left_out(
+    connection: &Connection,
     one: &LeftOut,
     applied: u64,
     now: u64,
 ) -> Result<(), StoreError> {
     let (device_id, slot) = (one.device_id.to_string(), i64::from(one.slot.get()));
-    let recorded = sqlx::query(
+    let recorded = sql::query(
         "UPDATE journal SET quarantined = ?, published_serial = NULL, published_at = NULL,
                 believed_until = NULL
          WHERE seq = (SELECT max(seq) FROM journal
@@ -243,13 +210,12 @@ async fn record_left_out(
     .bind(&device_id)
     .bind(slot)
     .bind(sql_time(applied))
-    .execute(&mut *connection)
-    .await?;
-    if recorded.rows_affected() > 0 {
+    .execute(connection)?;
+    if recorded > 0 {
         return Ok(());
     }
     let (publication, fingerprint) = publication_columns(&one.publication);
-    sqlx::query(
+    sql::query(
         "INSERT INTO journal (seq, device_id, slot, kind, publication, fingerprint, committed_at)
          SELECT journal_head + 1, ?, ?, 'create', ?, ?, ? FROM registry WHERE id = 1",
     )
@@ -258,11 +224,9 @@ async fn record_left_out(
     .bind(publication)
     .bind(fingerprint)
     .bind(sql_time(now))
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query("UPDATE registry SET journal_head = journal_head + 1 WHERE id = 1")
-        .execute(connection)
-        .await?;
+    .execute(connection)?;
+    sql::query("UPDATE registry SET journal_head = journal_head + 1 WHERE id = 1")
+        .execute(connection)?;
     Ok(())
 }
 
@@ -282,17 +246,15 @@ pub struct RecordQuarantined {
     pub quarantined: Vec<Quarantined>,
 }
 
-#[async_trait]
 impl Step for RecordQuarantined {
     type Output = ();
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    fn run(self, connection: &Connection) -> Result<(), StoreError> {
         for row in &self.quarantined {
-            sqlx::query("UPDATE journal SET quarantined = ? WHERE seq = ?")
+            sql::query("UPDATE journal SET quarantined = ? WHERE seq = ?")
                 .bind(&row.reason)
                 .bind(sql_time(row.seq))
-                .execute(&mut *connection)
-                .await?;
+                .execute(connection)?;
         }
         Ok(())
     }

@@ -4,10 +4,9 @@
 use std::path::Path;
 
 use iot_identity::{DeviceId, Publication, Slot};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
-use sqlx::{Connection, Row, SqliteConnection};
 
 use super::rows::{self, corrupt, optional_u32, optional_unix, sql_time, unix};
+use super::sql::{self, Access, Row};
 use super::{Store, StoreError};
 use crate::lifecycle::Facts;
 
@@ -64,17 +63,13 @@ pub struct JournalRow {
 }
 
 impl Identity {
-    fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn read(row: &Row<'_>) -> Result<Self, StoreError> {
         let number = |column| optional_u32(row, column)?.ok_or_else(|| corrupt(column));
         Ok(Self {
-            database_id: row
-                .try_get::<&[u8], _>("database_id")?
+            database_id: sql::octets(row, "database_id")?
                 .try_into()
                 .map_err(corrupt)?,
-            ksk_hash: row
-                .try_get::<&[u8], _>("ksk_hash")?
-                .try_into()
-                .map_err(corrupt)?,
+            ksk_hash: sql::octets(row, "ksk_hash")?.try_into().map_err(corrupt)?,
             fencing_token: unix(row, "fencing_token")?,
             serial_ceiling: number("serial_ceiling")?,
             expiration_ceiling: number("expiration_ceiling")?,
@@ -85,7 +80,7 @@ impl Identity {
 }
 
 impl JournalRow {
-    fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn read(row: &Row<'_>) -> Result<Self, StoreError> {
         let serial = optional_u32(row, "published_serial")?;
         let at = optional_unix(row, "published_at")?;
         let until = optional_u32(row, "believed_until")?;
@@ -93,11 +88,11 @@ impl JournalRow {
             seq: unix(row, "seq")?,
             device_id: rows::device_id(row)?,
             slot: rows::slot(row)?,
-            kind: row.try_get("kind")?,
+            kind: row.get("kind")?,
             publication: rows::publication(row)?,
             published: serial.zip(at).map(|(serial, at)| (serial, at, until)),
-            superseded: row.try_get("superseded")?,
-            quarantined: row.try_get("quarantined")?,
+            superseded: row.get("superseded")?,
+            quarantined: row.get("quarantined")?,
         })
     }
 }
@@ -108,8 +103,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn identity(&self) -> Result<Option<Identity>, StoreError> {
-        let row = sqlx::query(IDENTITY).fetch_optional(self.readers()).await?;
-        row.as_ref().map(Identity::read).transpose()
+        sql::query(IDENTITY).optional(&*self.reader()?, Identity::read)
     }
 
     /// The same of a database that is not open here. It is only read.
@@ -117,11 +111,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`]: it cannot be read.
     pub async fn identity_in(path: &Path) -> Result<Option<Identity>, StoreError> {
-        let options = SqliteConnectOptions::new().filename(path).read_only(true);
-        let mut connection = SqliteConnection::connect_with(&options).await?;
-        let row = sqlx::query(IDENTITY).fetch_optional(&mut connection).await;
-        connection.close().await?;
-        row?.as_ref().map(Identity::read).transpose()
+        let connection = sql::open(path, Access::Read)?;
+        sql::query(IDENTITY).optional(&connection, Identity::read)
     }
 
     /// Everything about one device.
@@ -129,8 +120,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn facts(&self, device_id: DeviceId) -> Result<Facts, StoreError> {
-        let mut connection = self.readers().acquire().await?;
-        rows::facts(&mut connection, device_id).await
+        let reader = self.reader()?;
+        let _instant = reader.one_instant()?;
+        rows::facts(&reader, device_id)
     }
 
     /// What the issue of a certificate for this device by this account would rest on.
@@ -142,8 +134,7 @@ impl Store {
         device_id: DeviceId,
         asking: &str,
     ) -> Result<Facts, StoreError> {
-        let mut connection = self.readers().acquire().await?;
-        rows::issuance_facts(&mut connection, device_id, asking, None).await
+        rows::issuance_facts(&*self.reader()?, device_id, asking, None)
     }
 
     /// The ids of an account's devices after `after`, in order; of all accounts when `account` is
@@ -158,28 +149,18 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<DeviceId>, StoreError> {
         let after = after.as_ref().map_or("", DeviceId::as_str);
-        let rows =
-            match account {
-                Some(account) => {
-                    sqlx::query(
-                        "SELECT device_id FROM device WHERE account = ? AND device_id > ?
-                     ORDER BY device_id LIMIT ?",
-                    )
-                    .bind(account)
-                    .bind(after)
-                    .bind(i64::from(limit))
-                    .fetch_all(self.readers())
-                    .await?
-                }
-                None => sqlx::query(
-                    "SELECT device_id FROM device WHERE device_id > ? ORDER BY device_id LIMIT ?",
-                )
-                .bind(after)
-                .bind(i64::from(limit))
-                .fetch_all(self.readers())
-                .await?,
-            };
-        rows.iter().map(rows::device_id).collect()
+        let query = match account {
+            Some(account) => sql::query(
+                "SELECT device_id FROM device WHERE account = ? AND device_id > ?
+                 ORDER BY device_id LIMIT ?",
+            )
+            .bind(account),
+            None => sql::query(
+                "SELECT device_id FROM device WHERE device_id > ? ORDER BY device_id LIMIT ?",
+            ),
+        };
+        let query = query.bind(after).bind(i64::from(limit));
+        query.all(&*self.reader()?, rows::device_id)
     }
 
     /// The ids of the devices with a slot that is bound to a provider, after `after`, in order.
@@ -192,16 +173,14 @@ impl Store {
         after: Option<DeviceId>,
         limit: u32,
     ) -> Result<Vec<DeviceId>, StoreError> {
-        let rows = sqlx::query(
+        sql::query(
             "SELECT DISTINCT device_id FROM credential WHERE asp = ? AND device_id > ?
              ORDER BY device_id LIMIT ?",
         )
         .bind(asp)
         .bind(after.as_ref().map_or("", DeviceId::as_str))
         .bind(i64::from(limit))
-        .fetch_all(self.readers())
-        .await?;
-        rows.iter().map(rows::device_id).collect()
+        .all(&*self.reader()?, rows::device_id)
     }
 
     /// The certificate of a credential, DER; none of one that was issued elsewhere.
@@ -213,13 +192,11 @@ impl Store {
         device_id: DeviceId,
         slot: Slot,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        let certificate: Option<Option<Vec<u8>>> = sqlx::query_scalar(
-            "SELECT certificate FROM credential WHERE device_id = ? AND slot = ?",
-        )
-        .bind(device_id.as_str())
-        .bind(i64::from(slot.get()))
-        .fetch_optional(self.readers())
-        .await?;
+        let certificate: Option<Option<Vec<u8>>> =
+            sql::query("SELECT certificate FROM credential WHERE device_id = ? AND slot = ?")
+                .bind(device_id.as_str())
+                .bind(i64::from(slot.get()))
+                .optional(&*self.reader()?, sql::scalar)?;
         Ok(certificate.flatten())
     }
 
@@ -228,11 +205,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn journal_row(&self, seq: u64) -> Result<Option<JournalRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM journal WHERE seq = ?")
+        sql::query("SELECT * FROM journal WHERE seq = ?")
             .bind(sql_time(seq))
-            .fetch_optional(self.readers())
-            .await?;
-        row.as_ref().map(JournalRow::read).transpose()
+            .optional(&*self.reader()?, JournalRow::read)
     }
 
     /// The journal after `seq`, oldest first.
@@ -240,12 +215,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn journal_after(&self, seq: u64, limit: u32) -> Result<Vec<JournalRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM journal WHERE seq > ? ORDER BY seq LIMIT ?")
+        sql::query("SELECT * FROM journal WHERE seq > ? ORDER BY seq LIMIT ?")
             .bind(sql_time(seq))
             .bind(i64::from(limit))
-            .fetch_all(self.readers())
-            .await?;
-        rows.iter().map(JournalRow::read).collect()
+            .all(&*self.reader()?, JournalRow::read)
     }
 
     /// The holds among the journal after `seq`, oldest first: they jump the queue.
@@ -253,12 +226,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn holds_after(&self, seq: u64, limit: u32) -> Result<Vec<JournalRow>, StoreError> {
-        let rows = sqlx::query(HOLDS_AFTER)
+        sql::query(HOLDS_AFTER)
             .bind(sql_time(seq))
             .bind(i64::from(limit))
-            .fetch_all(self.readers())
-            .await?;
-        rows.iter().map(JournalRow::read).collect()
+            .all(&*self.reader()?, JournalRow::read)
     }
 
     /// Rows up to `seq` that the gate refused, the newest of their names, oldest first.
@@ -266,12 +237,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn refused_rows(&self, seq: u64, limit: u32) -> Result<Vec<JournalRow>, StoreError> {
-        let rows = sqlx::query(REFUSED_ROWS)
+        sql::query(REFUSED_ROWS)
             .bind(sql_time(seq))
             .bind(i64::from(limit))
-            .fetch_all(self.readers())
-            .await?;
-        rows.iter().map(JournalRow::read).collect()
+            .all(&*self.reader()?, JournalRow::read)
     }
 
     /// Sequence number of the newest journal row.
@@ -279,9 +248,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn journal_head(&self) -> Result<u64, StoreError> {
-        let head: i64 = sqlx::query_scalar("SELECT journal_head FROM registry WHERE id = 1")
-            .fetch_one(self.readers())
-            .await?;
+        let head: i64 = sql::query("SELECT journal_head FROM registry WHERE id = 1")
+            .one(&*self.reader()?, sql::scalar)?;
         u64::try_from(head).map_err(corrupt)
     }
 }

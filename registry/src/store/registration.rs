@@ -4,15 +4,14 @@
 //! [`Complete`](super::Complete) turns it into device, certificate and journal row. A crash between the
 //! two leaves an intent, which the next start voids: no serial is ever used for two contents.
 
-use async_trait::async_trait;
 use iot_epp_api::Role;
 use iot_identity::DeviceId;
-use sqlx::SqliteConnection;
 
 use super::audited::{audited, write_audit};
 use super::outcome::Rows;
 use super::replay::{Remembered, Replay, replay_of};
 use super::rows::{self, sql_time};
+use super::sql::{self, Connection};
 use super::{Origin, Step, StoreError, accounts};
 use crate::ca::SERIAL_OCTETS;
 use crate::lifecycle::{self, Actor, AuthInfoRecord, Facts, Refusal, Reservation};
@@ -85,15 +84,14 @@ pub enum Reserved {
     Refused(Refusal),
 }
 
-#[async_trait]
 impl Step for Reserve {
     type Output = Reserved;
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<Reserved, StoreError> {
-        let facts = self.facts(connection).await?;
+    fn run(self, connection: &Connection) -> Result<Reserved, StoreError> {
+        let facts = self.facts(connection)?;
         // Present ownership first: a replay tells nobody about a device that is not his.
         let is_foreign = facts.device.is_some() && facts.seen_by(self.actor(), self.now).is_none();
-        match replay_of(connection, &self.origin, self.now).await? {
+        match replay_of(connection, &self.origin, self.now)? {
             Some(Replay::Same(Remembered { rows, .. })) if !is_foreign => {
                 return Ok(Reserved::Replay { rows });
             }
@@ -104,12 +102,12 @@ impl Step for Reserve {
         if let Some(closed) = self.closed {
             return Ok(Reserved::Closed(closed));
         }
-        let reservation = match self.decide(connection, &facts).await? {
+        let reservation = match self.decide(connection, &facts)? {
             Ok(reservation) => reservation,
             Err(refusal) => return Ok(Reserved::Refused(refusal)),
         };
         if reservation.supersedes_deleted {
-            put_away(connection, self.device_id).await?;
+            put_away(connection, self.device_id)?;
             let before = audited(facts.device.as_ref(), &facts.credentials, None);
             write_audit(
                 connection,
@@ -117,10 +115,9 @@ impl Step for Reserve {
                 self.device_id,
                 (before, None),
                 self.now,
-            )
-            .await?;
+            )?;
         }
-        self.write_intent(connection, &reservation).await?;
+        self.write_intent(connection, &reservation)?;
         Ok(Reserved::Slot(reservation))
     }
 }
@@ -133,14 +130,14 @@ impl Reserve {
         }
     }
 
-    async fn facts(&self, connection: &mut SqliteConnection) -> Result<Facts, StoreError> {
+    fn facts(&self, connection: &Connection) -> Result<Facts, StoreError> {
         let asking = &self.origin.account;
-        rows::issuance_facts(connection, self.device_id, asking, Some(&self.key_hash)).await
+        rows::issuance_facts(connection, self.device_id, asking, Some(&self.key_hash))
     }
 
-    async fn decide(
+    fn decide(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &Connection,
         facts: &Facts,
     ) -> Result<Result<Reservation, Refusal>, StoreError> {
         let (device_id, asp, now) = (self.device_id, self.asp.clone(), self.now);
@@ -161,20 +158,20 @@ impl Reserve {
         // Last, so that who may not ask at all is not told who is a provider.
         if decided.is_ok()
             && let Some(asp) = &self.asp
-            && !accounts::is_enabled(connection, asp, Role::Asp).await?
+            && !accounts::is_enabled(connection, asp, Role::Asp)?
         {
             return Ok(Err(Refusal::NoProvider(asp.clone())));
         }
         Ok(decided)
     }
 
-    async fn write_intent(
+    fn write_intent(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &Connection,
         reservation: &Reservation,
     ) -> Result<(), StoreError> {
         let slot = i64::from(reservation.slot.get());
-        sqlx::query(
+        sql::query(
             "INSERT INTO intent (serial, device_id, slot, key_hash, request_digest, account,
                                  client_transaction_id, created_at, asp)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -188,36 +185,29 @@ impl Reserve {
         .bind(&self.origin.client_transaction_id)
         .bind(sql_time(self.now))
         .bind(&reservation.asp)
-        .execute(&mut *connection)
-        .await?;
-        sqlx::query(
+        .execute(connection)?;
+        sql::query(
             "INSERT INTO slot_reserved (device_id, slot_max) VALUES (?1, ?2)
              ON CONFLICT (device_id) DO UPDATE SET slot_max = max(slot_max, ?2)",
         )
         .bind(self.device_id.as_str())
         .bind(slot)
-        .execute(connection)
-        .await?;
+        .execute(connection)?;
         Ok(())
     }
 }
 
 /// Puts away a device whose restore window has ended; its credentials stay, withdrawn and bound to nobody:
 /// whoever registers the id next is nothing to the providers of the last sponsor.
-pub(super) async fn put_away(
-    connection: &mut SqliteConnection,
-    device_id: DeviceId,
-) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM device WHERE device_id = ?")
+pub(super) fn put_away(connection: &Connection, device_id: DeviceId) -> Result<(), StoreError> {
+    sql::query("DELETE FROM device WHERE device_id = ?")
         .bind(device_id.as_str())
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query(
+        .execute(connection)?;
+    sql::query(
         "UPDATE credential SET withdrawn = coalesce(withdrawn, 'deleted'), asp = NULL
          WHERE device_id = ?",
     )
     .bind(device_id.as_str())
-    .execute(connection)
-    .await?;
+    .execute(connection)?;
     Ok(())
 }

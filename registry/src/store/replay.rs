@@ -3,10 +3,10 @@
 
 use iot_epp_api::Door;
 use iot_identity::DeviceId;
-use sqlx::{Row, SqliteConnection};
 
 use super::outcome::Rows;
 use super::rows::{self, sql_time};
+use super::sql::{self, Connection, Row};
 use super::{Origin, StoreError};
 
 /// How long a retry is answered with the first result.
@@ -31,15 +31,15 @@ pub(super) enum Replay {
     OtherContent,
 }
 
-pub(super) async fn replay_of(
-    connection: &mut SqliteConnection,
+pub(super) fn replay_of(
+    connection: &Connection,
     origin: &Origin,
     now: u64,
 ) -> Result<Option<Replay>, StoreError> {
     let Some(client_transaction_id) = &origin.client_transaction_id else {
         return Ok(None);
     };
-    let row = sqlx::query(
+    let found = sql::query(
         // What is being carried out with this content comes before what was carried out with another.
         "SELECT request_digest, first_seq, last_seq, object_id, 0 AS in_progress,
                 request_digest = ?4 AS is_same FROM idempotency
@@ -53,31 +53,46 @@ pub(super) async fn replay_of(
     .bind(client_transaction_id)
     .bind(sql_time(now.saturating_sub(REPLAY_SECS)))
     .bind(origin.digest.as_slice())
-    .fetch_optional(connection)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    if row.try_get::<&[u8], _>("request_digest")? != origin.digest {
+    .optional(connection, Earlier::read)?;
+    let Some(earlier) = found else {
+        return Ok(None);
+    };
+    if earlier.digest != origin.digest {
         // EPP's clients number anew in each session (RFC 5730 §2.5): to them it is a new command.
         let is_new = origin.door == Door::Epp.as_str();
         return Ok((!is_new).then_some(Replay::OtherContent));
     }
-    if row.try_get("in_progress")? {
+    if earlier.in_progress {
         return Ok(Some(Replay::InProgress));
     }
-    let (first, last) = (
-        rows::unix(&row, "first_seq")?,
-        rows::unix(&row, "last_seq")?,
-    );
-    Ok(Some(Replay::Same(Remembered {
-        // Rows count from 1.
-        rows: (last > 0).then_some((first, last)),
-        object_id: rows::optional_unix(&row, "object_id")?,
-    })))
+    Ok(Some(Replay::Same(earlier.remembered)))
+}
+
+/// What was kept of an earlier request.
+struct Earlier {
+    digest: Vec<u8>,
+    in_progress: bool,
+    remembered: Remembered,
+}
+
+impl Earlier {
+    fn read(row: &Row<'_>) -> Result<Self, StoreError> {
+        let (first, last) = (rows::unix(row, "first_seq")?, rows::unix(row, "last_seq")?);
+        Ok(Self {
+            digest: row.get("request_digest")?,
+            in_progress: row.get("in_progress")?,
+            remembered: Remembered {
+                // Rows count from 1.
+                rows: (last > 0).then_some((first, last)),
+                object_id: rows::optional_unix(row, "object_id")?,
+            },
+        })
+    }
 }
 
 /// Keeps the result of a request for its retries.
-pub(super) async fn remember(
-    connection: &mut SqliteConnection,
+pub(super) fn remember(
+    connection: &Connection,
     origin: &Origin,
     device_id: Option<DeviceId>,
     remembered: Remembered,
@@ -87,7 +102,7 @@ pub(super) async fn remember(
         return Ok(());
     };
     let (first_seq, last_seq) = remembered.rows.unwrap_or((0, 0));
-    sqlx::query(
+    sql::query(
         "INSERT INTO idempotency (account, client_transaction_id, request_digest, device_id,
                                   first_seq, last_seq, created_at, object_id)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -104,19 +119,20 @@ pub(super) async fn remember(
     .bind(sql_time(last_seq))
     .bind(sql_time(now))
     .bind(remembered.object_id.map(sql_time))
-    .execute(connection)
-    .await?;
+    .execute(connection)?;
     Ok(())
 }
 
-/// Forgets results that are no longer replayed.
-pub(super) async fn forget_replays(
-    connection: &mut SqliteConnection,
-    now: u64,
-) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM idempotency WHERE created_at <= ?")
-        .bind(sql_time(now.saturating_sub(REPLAY_SECS)))
-        .execute(connection)
-        .await?;
-    Ok(())
+/// Results that are forgotten in one step, at most: holds wait for a step that has begun.
+const FORGET_MAX: i64 = 1000;
+
+/// Forgets results that are no longer replayed; returns how many.
+pub(super) fn forget_replays(connection: &Connection, now: u64) -> Result<usize, StoreError> {
+    sql::query(
+        "DELETE FROM idempotency WHERE rowid IN (
+             SELECT rowid FROM idempotency WHERE created_at <= ? ORDER BY created_at LIMIT ?)",
+    )
+    .bind(sql_time(now.saturating_sub(REPLAY_SECS)))
+    .bind(FORGET_MAX)
+    .execute(connection)
 }

@@ -3,10 +3,9 @@
 use iot_epp_api::device::SlotReason;
 use iot_epp_api::transfer::{Arrival, Direction, TransferStatus};
 use iot_identity::{DeviceId, DeviceIdKind, Fingerprint, Publication, Slot};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
 use super::StoreError;
+use super::sql::{self, Connection, Row};
 use crate::lifecycle::{AuthInfoRecord, Credential, Device, Facts, Permission, Statuses, Transfer};
 
 pub(super) fn corrupt(what: impl std::fmt::Display) -> StoreError {
@@ -18,31 +17,36 @@ pub(super) fn sql_time(unix: u64) -> i64 {
     i64::try_from(unix).unwrap_or(i64::MAX)
 }
 
-pub(super) fn unix(row: &SqliteRow, column: &str) -> Result<u64, StoreError> {
-    u64::try_from(row.try_get::<i64, _>(column)?).map_err(corrupt)
+pub(super) fn unix(row: &Row<'_>, column: &str) -> Result<u64, StoreError> {
+    u64::try_from(row.get::<_, i64>(column)?).map_err(corrupt)
 }
 
-pub(super) fn optional_unix(row: &SqliteRow, column: &str) -> Result<Option<u64>, StoreError> {
-    row.try_get::<Option<i64>, _>(column)?
+pub(super) fn optional_unix(row: &Row<'_>, column: &str) -> Result<Option<u64>, StoreError> {
+    row.get::<_, Option<i64>>(column)?
         .map(u64::try_from)
         .transpose()
         .map_err(corrupt)
 }
 
-pub(super) fn optional_u32(row: &SqliteRow, column: &str) -> Result<Option<u32>, StoreError> {
-    row.try_get::<Option<i64>, _>(column)?
+pub(super) fn optional_u32(row: &Row<'_>, column: &str) -> Result<Option<u32>, StoreError> {
+    row.get::<_, Option<i64>>(column)?
         .map(u32::try_from)
         .transpose()
         .map_err(corrupt)
 }
 
-pub(super) fn device_id(row: &SqliteRow) -> Result<DeviceId, StoreError> {
-    DeviceId::parse(row.try_get("device_id")?).map_err(corrupt)
+pub(super) fn device_id(row: &Row<'_>) -> Result<DeviceId, StoreError> {
+    DeviceId::parse(sql::text(row, "device_id")?).map_err(corrupt)
 }
 
-pub(super) fn slot(row: &SqliteRow) -> Result<Slot, StoreError> {
-    let number = u16::try_from(row.try_get::<i64, _>("slot")?).map_err(corrupt)?;
+pub(super) fn slot(row: &Row<'_>) -> Result<Slot, StoreError> {
+    let number = u16::try_from(row.get::<_, i64>("slot")?).map_err(corrupt)?;
     Slot::new(number).map_err(corrupt)
+}
+
+/// A name in the zone: device and slot.
+pub(super) fn name(row: &Row<'_>) -> Result<(DeviceId, Slot), StoreError> {
+    Ok((device_id(row)?, slot(row)?))
 }
 
 pub(super) fn fingerprint(octets: &[u8]) -> Result<Fingerprint, StoreError> {
@@ -54,32 +58,32 @@ pub(super) fn fingerprint(octets: &[u8]) -> Result<Fingerprint, StoreError> {
 
 /// A value that has a name in the database.
 pub(super) fn named<T>(
-    row: &SqliteRow,
+    row: &Row<'_>,
     column: &str,
     from_name: impl Fn(&str) -> Option<T>,
 ) -> Result<T, StoreError> {
-    let name: &str = row.try_get(column)?;
+    let name = sql::text(row, column)?;
     from_name(name).ok_or_else(|| corrupt(name))
 }
 
 pub(super) fn optional_named<T>(
-    row: &SqliteRow,
+    row: &Row<'_>,
     column: &str,
     from_name: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<T>, StoreError> {
-    let name: Option<&str> = row.try_get(column)?;
-    let value = name.map(|name| from_name(name).ok_or_else(|| corrupt(name)));
+    let name: Option<String> = row.get(column)?;
+    let value = name.map(|name| from_name(&name).ok_or_else(|| corrupt(name)));
     value.transpose()
 }
 
 /// The columns of table `device`.
-pub(super) fn device(row: &SqliteRow) -> Result<Device, StoreError> {
-    let bits: i64 = row.try_get("statuses")?;
+pub(super) fn device(row: &Row<'_>) -> Result<Device, StoreError> {
+    let bits: i64 = row.get("statuses")?;
     let statuses = u16::try_from(bits).ok().and_then(Statuses::from_bits);
     Ok(Device {
         device_id: device_id(row)?,
         repository_id: unix(row, "repository_id")?,
-        account: row.try_get("account")?,
+        account: row.get("account")?,
         statuses: statuses.ok_or_else(|| corrupt("statuses"))?,
         delete_requested_at: optional_unix(row, "delete_requested_at")?,
         created_at: unix(row, "created_at")?,
@@ -91,8 +95,8 @@ pub(super) fn device(row: &SqliteRow) -> Result<Device, StoreError> {
     })
 }
 
-fn auth_info(row: &SqliteRow) -> Result<Option<AuthInfoRecord>, StoreError> {
-    let Some(hash) = row.try_get::<Option<&[u8]>, _>("auth_info_hash")? else {
+fn auth_info(row: &Row<'_>) -> Result<Option<AuthInfoRecord>, StoreError> {
+    let Some(hash) = sql::optional_octets(row, "auth_info_hash")? else {
         return Ok(None);
     };
     let failures = u32::try_from(unix(row, "auth_info_failures")?).map_err(corrupt)?;
@@ -104,31 +108,31 @@ fn auth_info(row: &SqliteRow) -> Result<Option<AuthInfoRecord>, StoreError> {
 }
 
 /// The columns of table `credential` that decisions need.
-pub(super) fn credential(row: &SqliteRow) -> Result<Credential, StoreError> {
+pub(super) fn credential(row: &Row<'_>) -> Result<Credential, StoreError> {
     Ok(Credential {
         slot: slot(row)?,
         withdrawn: optional_named(row, "withdrawn", SlotReason::from_name)?,
-        fingerprint: fingerprint(row.try_get("fingerprint")?)?,
-        serial: row.try_get("serial")?,
+        fingerprint: fingerprint(sql::octets(row, "fingerprint")?)?,
+        serial: row.get("serial")?,
         not_before: unix(row, "not_before")?,
         not_after: unix(row, "not_after")?,
         released_until: optional_u32(row, "released_until")?,
-        asp: row.try_get("asp")?,
+        asp: row.get("asp")?,
         replace_by: optional_unix(row, "replace_by")?,
     })
 }
 
 /// The columns of table `transfer`.
-pub(super) fn transfer(row: &SqliteRow) -> Result<Transfer, StoreError> {
+pub(super) fn transfer(row: &Row<'_>) -> Result<Transfer, StoreError> {
     Ok(Transfer {
         transfer_id: Some(unix(row, "transfer_id")?),
         direction: named(row, "direction", Direction::from_name)?,
         status: named(row, "status", TransferStatus::from_name)?,
-        losing: row.try_get("losing")?,
-        gaining: row.try_get("gaining")?,
-        requested_by: row.try_get("requested_by")?,
+        losing: row.get("losing")?,
+        gaining: row.get("gaining")?,
+        requested_by: row.get("requested_by")?,
         requested_at: unix(row, "requested_at")?,
-        acting: row.try_get("acting")?,
+        acting: row.get("acting")?,
         acting_at: unix(row, "acting_at")?,
         arrival: optional_named(row, "arrival", Arrival::from_name)?,
         replace_by: optional_unix(row, "replace_by")?,
@@ -136,11 +140,12 @@ pub(super) fn transfer(row: &SqliteRow) -> Result<Transfer, StoreError> {
 }
 
 /// The publication of a journal row.
-pub(super) fn publication(row: &SqliteRow) -> Result<Publication, StoreError> {
-    match row.try_get("publication")? {
-        "active" => Ok(Publication::Active(fingerprint(
-            row.try_get("fingerprint")?,
-        )?)),
+pub(super) fn publication(row: &Row<'_>) -> Result<Publication, StoreError> {
+    match sql::text(row, "publication")? {
+        "active" => Ok(Publication::Active(fingerprint(sql::octets(
+            row,
+            "fingerprint",
+        )?)?)),
         "inactive" => Ok(Publication::Inactive),
         "absent" => Ok(Publication::Absent),
         other => Err(corrupt(other)),
@@ -156,44 +161,35 @@ pub(super) fn publication_columns(publication: &Publication) -> (&'static str, O
     }
 }
 
-/// Columns of `credential` without the certificate, which decisions do not need.
-const CREDENTIAL_COLUMNS: &str = "slot, withdrawn, fingerprint, serial, not_before, not_after, \
-     released_until, asp, replace_by";
+/// Without the certificate, which decisions do not need.
+const CREDENTIALS: &str = "SELECT slot, withdrawn, fingerprint, serial, not_before, not_after,
+        released_until, asp, replace_by FROM credential WHERE device_id = ? ORDER BY slot";
 
 /// Loads what decisions about a registered device rest on.
-pub(super) async fn facts(
-    connection: &mut SqliteConnection,
-    device_id: DeviceId,
-) -> Result<Facts, StoreError> {
+pub(super) fn facts(connection: &Connection, device_id: DeviceId) -> Result<Facts, StoreError> {
     let id = device_id.as_str();
-    let device = sqlx::query("SELECT * FROM device WHERE device_id = ?")
+    let device = sql::query("SELECT * FROM device WHERE device_id = ?")
         .bind(id)
-        .fetch_optional(&mut *connection)
-        .await?;
-    let credentials = credentials(connection, device_id).await?;
-    let transfer = sqlx::query("SELECT * FROM transfer WHERE device_id = ? AND status = 'pending'")
+        .optional(connection, device)?;
+    let credentials = credentials(connection, device_id)?;
+    let transfer = sql::query("SELECT * FROM transfer WHERE device_id = ? AND status = 'pending'")
         .bind(id)
-        .fetch_optional(&mut *connection)
-        .await?;
+        .optional(connection, transfer)?;
     Ok(Facts {
-        device: device.as_ref().map(self::device).transpose()?,
+        device,
         credentials,
-        transfer: transfer.as_ref().map(self::transfer).transpose()?,
+        transfer,
         ..Facts::default()
     })
 }
 
-async fn credentials(
-    connection: &mut SqliteConnection,
+fn credentials(
+    connection: &Connection,
     device_id: DeviceId,
 ) -> Result<Vec<Credential>, StoreError> {
-    let statement =
-        format!("SELECT {CREDENTIAL_COLUMNS} FROM credential WHERE device_id = ? ORDER BY slot");
-    let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
+    sql::query(CREDENTIALS)
         .bind(device_id.as_str())
-        .fetch_all(connection)
-        .await?;
-    rows.iter().map(credential).collect()
+        .all(connection, credential)
 }
 
 /// Loads what the issue of a certificate rests on: `key_hash` is that of the request's key, `asking` the
@@ -201,32 +197,53 @@ async fn credentials(
 ///
 /// # Errors
 /// [`StoreError::AccountDisabled`] too.
-pub(super) async fn issuance_facts(
-    connection: &mut SqliteConnection,
+pub(super) fn issuance_facts(
+    connection: &Connection,
     device_id: DeviceId,
     asking: &str,
     key_hash: Option<&[u8; 32]>,
 ) -> Result<Facts, StoreError> {
-    let marks = sqlx::query(ISSUANCE)
+    let marks = sql::query(ISSUANCE)
         .bind(device_id.as_str())
-        .bind(key_hash.map(|hash| hash.as_slice()))
+        .bind(key_hash)
         .bind(asking)
-        .fetch_optional(&mut *connection)
-        .await?
+        .optional(connection, |row| Marks::read(row, device_id, asking))?
         .ok_or_else(|| StoreError::AccountDisabled(asking.to_owned()))?;
     // Most ids that are registered were never seen before.
-    let known: bool = marks.try_get("known")?;
-    let mut facts = match known {
-        true => facts(connection, device_id).await?,
+    let known = match marks.known {
+        true => facts(connection, device_id)?,
         false => Facts::default(),
     };
-    facts.intent_pending = marks.try_get("intent_pending")?;
-    facts.slot_reserved_max =
-        u16::try_from(marks.try_get::<i64, _>("slot_max")?).map_err(corrupt)?;
-    facts.key_known = marks.try_get("key_known")?;
-    facts.consent = marks.try_get("consent")?;
-    facts.permission = permission(&marks, device_id, asking)?;
-    Ok(facts)
+    Ok(Facts {
+        device: known.device,
+        credentials: known.credentials,
+        transfer: known.transfer,
+        ..marks.facts
+    })
+}
+
+/// What an account may do with an id, and whether there is anything of that id.
+struct Marks {
+    known: bool,
+    /// Without what there is.
+    facts: Facts,
+}
+
+impl Marks {
+    fn read(row: &Row<'_>, device_id: DeviceId, asking: &str) -> Result<Self, StoreError> {
+        let slot_max: i64 = row.get("slot_max")?;
+        Ok(Self {
+            known: row.get("known")?,
+            facts: Facts {
+                intent_pending: row.get("intent_pending")?,
+                slot_reserved_max: u16::try_from(slot_max).map_err(corrupt)?,
+                key_known: row.get("key_known")?,
+                consent: row.get("consent")?,
+                permission: permission(row, device_id, asking)?,
+                ..Facts::default()
+            },
+        })
+    }
 }
 
 pub(super) const ISSUANCE: &str = "SELECT
@@ -245,20 +262,20 @@ pub(super) const ISSUANCE: &str = "SELECT
     FROM account WHERE account.name = ?3 AND account.disabled_at IS NULL";
 
 fn permission(
-    marks: &SqliteRow,
+    marks: &Row<'_>,
     device_id: DeviceId,
     asking: &str,
 ) -> Result<Permission, StoreError> {
     // An id that was imported for one account is in the ranges of no other.
-    let in_ranges = match marks.try_get::<Option<&str>, _>("imported_by")? {
+    let in_ranges = match marks.get::<_, Option<String>>("imported_by")? {
         Some(account) => account == asking,
-        None => marks.try_get("in_prefix")?,
+        None => marks.get("in_prefix")?,
     };
     let kind_allowed =
-        device_id.kind() == DeviceIdKind::Eid || marks.try_get::<bool, _>("iccids_allowed")?;
+        device_id.kind() == DeviceIdKind::Eid || marks.get::<_, bool>("iccids_allowed")?;
     Ok(if !in_ranges || !kind_allowed {
         Permission::OutsideRanges
-    } else if marks.try_get("has_room")? {
+    } else if marks.get::<_, bool>("has_room")? {
         Permission::Granted
     } else {
         Permission::NoRoom

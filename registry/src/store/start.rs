@@ -1,11 +1,10 @@
 //! The first step of every process: which database this is, and what the last one left behind.
 
-use async_trait::async_trait;
 use iot_identity::ZoneName;
-use sqlx::{Row, SqliteConnection};
 
 use super::completion::void_serial;
 use super::rows::{self, corrupt, optional_u32, sql_time, unix};
+use super::sql::{self, Connection, Row};
 use super::{Step, StoreError};
 
 /// Makes the registry row in a new database; in an old one, voids the intents of the last process.
@@ -43,47 +42,50 @@ pub struct Opened {
     pub zone_stale: bool,
 }
 
-#[async_trait]
 impl Step for StartUp {
     type Output = Opened;
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<Opened, StoreError> {
-        self.make_row(connection).await?;
-        let voided = self.void_intents(connection).await?;
-        let row = sqlx::query(
+    fn run(self, connection: &Connection) -> Result<Opened, StoreError> {
+        self.make_row(connection)?;
+        let voided = self.void_intents(connection)?;
+        let (found, opened) = sql::query(
             "UPDATE registry SET fencing_token = fencing_token + 1 WHERE id = 1 RETURNING *",
         )
-        .fetch_one(&mut *connection)
-        .await?;
-        let found: String = row.try_get("zone")?;
+        .one(connection, |row| {
+            Ok((row.get("zone")?, opened(row, voided)?))
+        })?;
+        let found: String = found;
         if found != self.zone.as_str() {
             return Err(StoreError::OtherZone {
                 found,
                 expected: self.zone.to_string(),
             });
         }
-        let ceiling = |column| optional_u32(&row, column)?.ok_or_else(|| corrupt(column));
-        Ok(Opened {
-            database_id: row
-                .try_get::<&[u8], _>("database_id")?
-                .try_into()
-                .map_err(corrupt)?,
-            fencing_token: unix(&row, "fencing_token")?,
-            serial_ceiling: ceiling("serial_ceiling")?,
-            expiration_ceiling: ceiling("expiration_ceiling")?,
-            lost_until: ceiling("lost_until")?,
-            journal_head: unix(&row, "journal_head")?,
-            voided,
-            zone_stale: row.try_get("zone_stale")?,
-        })
+        Ok(opened)
     }
 }
 
+fn opened(row: &Row<'_>, voided: usize) -> Result<Opened, StoreError> {
+    let ceiling = |column| optional_u32(row, column)?.ok_or_else(|| corrupt(column));
+    Ok(Opened {
+        database_id: sql::octets(row, "database_id")?
+            .try_into()
+            .map_err(corrupt)?,
+        fencing_token: unix(row, "fencing_token")?,
+        serial_ceiling: ceiling("serial_ceiling")?,
+        expiration_ceiling: ceiling("expiration_ceiling")?,
+        lost_until: ceiling("lost_until")?,
+        journal_head: unix(row, "journal_head")?,
+        voided,
+        zone_stale: row.get("zone_stale")?,
+    })
+}
+
 impl StartUp {
-    async fn make_row(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    fn make_row(&self, connection: &Connection) -> Result<(), StoreError> {
         // The time as first serial: a zone made anew under an old name still counts upwards.
         let serial = i64::from(self.now as u32);
-        sqlx::query(
+        sql::query(
             "INSERT INTO registry (id, database_id, zone, ksk_hash, created_at, fencing_token,
                                    serial_ceiling, expiration_ceiling, journal_head, seen_at)
              VALUES (1, ?1, ?2, ?5, ?3, 0, ?4, 0, 0, ?3)
@@ -94,23 +96,20 @@ impl StartUp {
         .bind(sql_time(self.now))
         .bind(serial)
         .bind(self.ksk_hash.as_slice())
-        .execute(connection)
-        .await?;
+        .execute(connection)?;
         Ok(())
     }
 
-    async fn void_intents(&self, connection: &mut SqliteConnection) -> Result<usize, StoreError> {
-        let intents = sqlx::query("SELECT serial, device_id, slot FROM intent")
-            .fetch_all(&mut *connection)
-            .await?;
-        for row in &intents {
-            let serial: &[u8] = row.try_get("serial")?;
-            let (device_id, slot) = (rows::device_id(row)?, rows::slot(row)?);
-            void_serial(connection, serial, device_id, slot, self.now).await?;
+    fn void_intents(&self, connection: &Connection) -> Result<usize, StoreError> {
+        let intents =
+            sql::query("SELECT serial, device_id, slot FROM intent").all(connection, |row| {
+                let serial: Vec<u8> = row.get("serial")?;
+                Ok((serial, rows::name(row)?))
+            })?;
+        for (serial, (device_id, slot)) in &intents {
+            void_serial(connection, serial, *device_id, *slot, self.now)?;
         }
-        sqlx::query("DELETE FROM intent")
-            .execute(connection)
-            .await?;
+        sql::query("DELETE FROM intent").execute(connection)?;
         Ok(intents.len())
     }
 }
@@ -122,15 +121,13 @@ pub struct AcceptClock {
     pub now: u64,
 }
 
-#[async_trait]
 impl Step for AcceptClock {
     type Output = ();
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        sqlx::query("UPDATE registry SET seen_at = ? WHERE id = 1")
+    fn run(self, connection: &Connection) -> Result<(), StoreError> {
+        sql::query("UPDATE registry SET seen_at = ? WHERE id = 1")
             .bind(sql_time(self.now))
-            .execute(connection)
-            .await?;
+            .execute(connection)?;
         Ok(())
     }
 }
@@ -142,15 +139,13 @@ pub struct AcceptKey {
     pub ksk_hash: [u8; 32],
 }
 
-#[async_trait]
 impl Step for AcceptKey {
     type Output = ();
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        sqlx::query("UPDATE registry SET ksk_hash = ? WHERE id = 1")
+    fn run(self, connection: &Connection) -> Result<(), StoreError> {
+        sql::query("UPDATE registry SET ksk_hash = ? WHERE id = 1")
             .bind(self.ksk_hash.as_slice())
-            .execute(connection)
-            .await?;
+            .execute(connection)?;
         Ok(())
     }
 }
@@ -163,17 +158,15 @@ pub struct RecordLoss {
     pub lost_until: u32,
 }
 
-#[async_trait]
 impl Step for RecordLoss {
     type Output = ();
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        sqlx::query(
+    fn run(self, connection: &Connection) -> Result<(), StoreError> {
+        sql::query(
             "UPDATE registry SET lost_until = max(lost_until, ?), zone_stale = 1 WHERE id = 1",
         )
         .bind(i64::from(self.lost_until))
-        .execute(connection)
-        .await?;
+        .execute(connection)?;
         Ok(())
     }
 }

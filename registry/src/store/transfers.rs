@@ -1,15 +1,14 @@
 //! Transfers of devices: asked for, answered, overdue.
 
-use async_trait::async_trait;
 use iot_epp_api::Role;
 use iot_epp_api::transfer::Arrival;
 use iot_identity::{DeviceId, ZoneName};
-use sqlx::SqliteConnection;
 
 use super::messages::by_itself;
 use super::outcome::{Written, write_outcome};
 use super::replay::{Remembered, Replay, remember, replay_of};
 use super::rows::{self, corrupt, sql_time};
+use super::sql::{self, Connection};
 use super::{Origin, Step, Store, StoreError, accounts};
 use crate::lifecycle::{self, Actor, End, Facts, Outcome, Pulled, Refusal, Transfer};
 
@@ -76,19 +75,18 @@ pub enum Transferred {
     Refused(Refusal),
 }
 
-#[async_trait]
 impl Step for DecideTransfer {
     type Output = Transferred;
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<Transferred, StoreError> {
-        accounts::require_enabled(connection, &self.origin.account).await?;
-        let facts = rows::facts(connection, self.device_id).await?;
-        match replay_of(connection, &self.origin, self.now).await? {
+    fn run(self, connection: &Connection) -> Result<Transferred, StoreError> {
+        accounts::require_enabled(connection, &self.origin.account)?;
+        let facts = rows::facts(connection, self.device_id)?;
+        match replay_of(connection, &self.origin, self.now)? {
             // Present ownership first: who takes no part in the transfer any more learns nothing of it.
             Some(Replay::Same(Remembered { rows, object_id }))
-                if self.concerns(connection, object_id).await? =>
+                if self.concerns(connection, object_id)? =>
             {
-                return self.replay(connection, rows, object_id).await;
+                return self.replay(connection, rows, object_id);
             }
             // Of an earlier transfer: a decision about the present one is not answered with that.
             Some(Replay::Same(_)) => {}
@@ -97,23 +95,22 @@ impl Step for DecideTransfer {
             }
             None => {}
         }
-        let (outcome, interrupted) = match self.decide(connection, &facts).await? {
+        let (outcome, interrupted) = match self.decide(connection, &facts)? {
             Ok(decided) => decided,
             Err(refusal) => return Ok(Transferred::Refused(refusal)),
         };
         if let Some(interrupted) = interrupted {
-            write_transfer(connection, self.device_id, interrupted).await?;
+            write_transfer(connection, self.device_id, interrupted)?;
         }
         let (origin, zone, now) = (&self.origin, &self.zone, self.now);
-        let written =
-            write_outcome(connection, origin, zone, "transfer", facts, outcome, now).await?;
+        let written = write_outcome(connection, origin, zone, "transfer", facts, outcome, now)?;
         let transfer = written.transfer.clone();
         let transfer = transfer.ok_or_else(|| corrupt("a transfer without a transfer"))?;
         let remembered = Remembered {
             rows: written.rows,
             object_id: transfer.transfer_id,
         };
-        remember(connection, origin, Some(self.device_id), remembered, now).await?;
+        remember(connection, origin, Some(self.device_id), remembered, now)?;
         let written = Box::new(written);
         Ok(Transferred::Done { transfer, written })
     }
@@ -122,26 +119,25 @@ impl Step for DecideTransfer {
 impl DecideTransfer {
     /// Whether an earlier result answers this: always that of a request for a transfer, and that of a
     /// decision while no later transfer waits for one.
-    async fn concerns(
+    fn concerns(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &Connection,
         object_id: Option<u64>,
     ) -> Result<bool, StoreError> {
         if !matches!(self.wish, TransferWish::End(_)) {
             return Ok(true);
         }
         let newest: Option<i64> =
-            sqlx::query_scalar("SELECT max(transfer_id) FROM transfer WHERE device_id = ?")
+            sql::query("SELECT max(transfer_id) FROM transfer WHERE device_id = ?")
                 .bind(self.device_id.as_str())
-                .fetch_one(connection)
-                .await?;
+                .one(connection, sql::scalar)?;
         Ok(newest == object_id.map(sql_time))
     }
 
     /// The decision, and the transfer that a forced one interrupts.
-    async fn decide(
+    fn decide(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &Connection,
         facts: &Facts,
     ) -> Result<Result<(Outcome, Option<Transfer>), Refusal>, StoreError> {
         let actor = Actor {
@@ -152,24 +148,24 @@ impl DecideTransfer {
         Ok(match &self.wish {
             TransferWish::Pull { auth_info, arrival } => {
                 let presented = auth_info.expose();
-                if !accounts::has_room(connection, actor.account).await? {
+                if !accounts::has_room(connection, actor.account)? {
                     return Ok(Err(Refusal::NoRoom));
                 }
                 let decided = lifecycle::decide_pull(facts, actor, presented, *arrival, now);
                 if let Ok(Pulled::Wrong(record)) = &decided {
-                    count_failure(connection, device_id, record.failures).await?;
+                    count_failure(connection, device_id, record.failures)?;
                 }
                 match decided {
                     Ok(Pulled::Begun(outcome)) => Ok((*outcome, None)),
                     Ok(Pulled::Wrong(_)) | Err(Refusal::WrongAuthInfo) => {
-                        count_failure_of_account(connection, actor.account).await?;
+                        count_failure_of_account(connection, actor.account)?;
                         Err(Refusal::WrongAuthInfo)
                     }
                     Err(refusal) => Err(refusal),
                 }
             }
             TransferWish::Push(to) => {
-                let is_mno = accounts::is_enabled(connection, to, Role::Mno).await?;
+                let is_mno = accounts::is_enabled(connection, to, Role::Mno)?;
                 let pushed = lifecycle::decide_push(device_id, facts, actor, to, is_mno, now);
                 pushed.map(|outcome| (outcome, None))
             }
@@ -178,14 +174,14 @@ impl DecideTransfer {
                 let gaining = facts.transfer.as_ref().map(|one| one.gaining.as_str());
                 match (&ended, end, gaining) {
                     (Ok(_), End::Approve(_), Some(gaining))
-                        if !accounts::is_enabled(connection, gaining, Role::Mno).await? =>
+                        if !accounts::is_enabled(connection, gaining, Role::Mno)? =>
                     {
                         Err(Refusal::NotTransferable(
                             "the account that asked for the device is disabled",
                         ))
                     }
                     (Ok(_), End::Approve(_), Some(gaining))
-                        if !accounts::has_room(connection, gaining).await? =>
+                        if !accounts::has_room(connection, gaining)? =>
                     {
                         Err(Refusal::NotTransferable(NO_ROOM))
                     }
@@ -193,8 +189,8 @@ impl DecideTransfer {
                 }
             }
             TransferWish::Force(to, arrival) => {
-                let is_mno = accounts::is_enabled(connection, to, Role::Mno).await?;
-                if is_mno && !accounts::has_room(connection, to).await? {
+                let is_mno = accounts::is_enabled(connection, to, Role::Mno)?;
+                if is_mno && !accounts::has_room(connection, to)? {
                     return Ok(Err(Refusal::NotTransferable(NO_ROOM)));
                 }
                 lifecycle::decide_force(device_id, facts, actor, (to, is_mno), *arrival, now)
@@ -202,17 +198,15 @@ impl DecideTransfer {
         })
     }
 
-    async fn replay(
+    fn replay(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &Connection,
         rows: super::outcome::Rows,
         object_id: Option<u64>,
     ) -> Result<Transferred, StoreError> {
-        let row = sqlx::query("SELECT * FROM transfer WHERE transfer_id = ?")
+        let transfer = sql::query("SELECT * FROM transfer WHERE transfer_id = ?")
             .bind(object_id.map(sql_time))
-            .fetch_optional(connection)
-            .await?;
-        let transfer = row.as_ref().map(rows::transfer).transpose()?;
+            .optional(connection, rows::transfer)?;
         let takes_part = |one: &Transfer| {
             let account = &self.origin.account;
             self.role == Role::Operator || one.losing == *account || one.gaining == *account
@@ -225,40 +219,35 @@ impl DecideTransfer {
 }
 
 /// Counts a wrong authorization information. The step that refuses commits it.
-async fn count_failure(
-    connection: &mut SqliteConnection,
+fn count_failure(
+    connection: &Connection,
     device_id: DeviceId,
     failures: u32,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE device SET auth_info_failures = ? WHERE device_id = ?")
+    sql::query("UPDATE device SET auth_info_failures = ? WHERE device_id = ?")
         .bind(i64::from(failures))
         .bind(device_id.as_str())
-        .execute(connection)
-        .await?;
+        .execute(connection)?;
     Ok(())
 }
 
 /// Counts it for who presented it, whether or not there is such a device: refusing either is as much work,
 /// with as durable a commit.
-async fn count_failure_of_account(
-    connection: &mut SqliteConnection,
-    account: &str,
-) -> Result<(), StoreError> {
-    sqlx::query("UPDATE account SET auth_info_failures = auth_info_failures + 1 WHERE name = ?")
+fn count_failure_of_account(connection: &Connection, account: &str) -> Result<(), StoreError> {
+    sql::query("UPDATE account SET auth_info_failures = auth_info_failures + 1 WHERE name = ?")
         .bind(account)
-        .execute(connection)
-        .await?;
+        .execute(connection)?;
     Ok(())
 }
 
 /// Writes a transfer: a new one gets its number, another one its end.
-pub(super) async fn write_transfer(
-    connection: &mut SqliteConnection,
+pub(super) fn write_transfer(
+    connection: &Connection,
     device_id: DeviceId,
     mut transfer: Transfer,
 ) -> Result<Transfer, StoreError> {
     if let Some(transfer_id) = transfer.transfer_id {
-        sqlx::query(
+        sql::query(
             "UPDATE transfer SET status = ?, acting = ?, acting_at = ?, arrival = ?, replace_by = ?
              WHERE transfer_id = ?",
         )
@@ -268,11 +257,10 @@ pub(super) async fn write_transfer(
         .bind(transfer.arrival.map(Arrival::as_str))
         .bind(transfer.replace_by.map(sql_time))
         .bind(sql_time(transfer_id))
-        .execute(connection)
-        .await?;
+        .execute(connection)?;
         return Ok(transfer);
     }
-    let number: i64 = sqlx::query_scalar(
+    let number: i64 = sql::query(
         "INSERT INTO transfer (device_id, direction, status, losing, gaining, requested_by,
                                requested_at, acting, acting_at, arrival, replace_by)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING transfer_id",
@@ -288,8 +276,7 @@ pub(super) async fn write_transfer(
     .bind(sql_time(transfer.acting_at))
     .bind(transfer.arrival.map(Arrival::as_str))
     .bind(transfer.replace_by.map(sql_time))
-    .fetch_one(connection)
-    .await?;
+    .one(connection, sql::scalar)?;
     transfer.transfer_id = Some(u64::try_from(number).map_err(corrupt)?);
     Ok(transfer)
 }
@@ -305,38 +292,38 @@ pub struct EndOverdue {
     pub now: u64,
 }
 
-#[async_trait]
 impl Step for EndOverdue {
     type Output = usize;
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<usize, StoreError> {
-        let overdue = sqlx::query(
+    fn run(self, connection: &Connection) -> Result<usize, StoreError> {
+        let overdue = sql::query(
             "SELECT * FROM transfer WHERE status = 'pending' AND acting_at < ?
              ORDER BY acting_at LIMIT ?",
         )
         .bind(sql_time(self.now))
         .bind(OVERDUE_MAX)
-        .fetch_all(&mut *connection)
-        .await?;
-        for row in &overdue {
-            let (device_id, transfer) = (rows::device_id(row)?, rows::transfer(row)?);
-            self.end(connection, device_id, transfer).await?;
+        .all(connection, |row| {
+            Ok((rows::device_id(row)?, rows::transfer(row)?))
+        })?;
+        let count = overdue.len();
+        for (device_id, transfer) in overdue {
+            self.end(connection, device_id, transfer)?;
         }
-        Ok(overdue.len())
+        Ok(count)
     }
 }
 
 impl EndOverdue {
-    async fn end(
+    fn end(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &Connection,
         device_id: DeviceId,
         transfer: Transfer,
     ) -> Result<(), StoreError> {
-        let facts = rows::facts(connection, device_id).await?;
+        let facts = rows::facts(connection, device_id)?;
         let gaining = &transfer.gaining;
-        let gains = accounts::is_enabled(connection, gaining, Role::Mno).await?
-            && accounts::has_room(connection, gaining).await?;
+        let gains = accounts::is_enabled(connection, gaining, Role::Mno)?
+            && accounts::has_room(connection, gaining)?;
         let device = facts.device.as_ref();
         let device = device.ok_or_else(|| corrupt("a pending transfer of no device"))?;
         let outcome = if gains {
@@ -346,7 +333,7 @@ impl EndOverdue {
         };
         let origin = by_itself("transfer.overdue", self.random);
         let (zone, now) = (&self.zone, self.now);
-        write_outcome(connection, &origin, zone, "transfer", facts, outcome, now).await?;
+        write_outcome(connection, &origin, zone, "transfer", facts, outcome, now)?;
         Ok(())
     }
 }
@@ -360,13 +347,9 @@ impl Store {
         &self,
         device_id: DeviceId,
     ) -> Result<Option<Transfer>, StoreError> {
-        let row = sqlx::query(
-            "SELECT * FROM transfer WHERE device_id = ? ORDER BY transfer_id DESC LIMIT 1",
-        )
-        .bind(device_id.as_str())
-        .fetch_optional(self.readers())
-        .await?;
-        row.as_ref().map(rows::transfer).transpose()
+        sql::query("SELECT * FROM transfer WHERE device_id = ? ORDER BY transfer_id DESC LIMIT 1")
+            .bind(device_id.as_str())
+            .optional(&*self.reader()?, rows::transfer)
     }
 }
 
@@ -380,18 +363,16 @@ pub struct WrongAuthInfo {
     pub device_id: DeviceId,
 }
 
-#[async_trait]
 impl Step for WrongAuthInfo {
     type Output = ();
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        sqlx::query(
+    fn run(self, connection: &Connection) -> Result<(), StoreError> {
+        sql::query(
             "UPDATE device SET auth_info_failures = auth_info_failures + 1
              WHERE device_id = ? AND auth_info_hash IS NOT NULL",
         )
         .bind(self.device_id.as_str())
-        .execute(&mut *connection)
-        .await?;
-        count_failure_of_account(connection, &self.account).await
+        .execute(connection)?;
+        count_failure_of_account(connection, &self.account)
     }
 }

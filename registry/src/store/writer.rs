@@ -1,11 +1,10 @@
 //! The one writer: everything that has queued up while the last commit ran becomes the next
 //! transaction. No timer: a lone command never waits for company.
 
-use async_trait::async_trait;
-use sqlx::{Connection, Executor, SqliteConnection};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::checkpoint::Checkpoints;
+use super::sql::{self, Connection};
 use super::{StoreError, audit};
 
 /// Steps in one transaction at most, so that a commit never takes unboundedly long.
@@ -14,13 +13,12 @@ const GROUP_STEPS_MAX: usize = 512;
 const QUEUE_STEPS_MAX: usize = 4096;
 
 /// Part of a transaction: reads, decides on what it read, writes.
-#[async_trait]
 pub trait Step: Send + 'static {
     /// What the caller learns after the commit.
     type Output: Send + 'static;
 
     /// Runs inside the transaction. An error undoes this step and no other.
-    async fn run(self, connection: &mut SqliteConnection) -> Result<Self::Output, StoreError>;
+    fn run(self, connection: &Connection) -> Result<Self::Output, StoreError>;
 }
 
 /// Handle of the writing task.
@@ -34,17 +32,14 @@ pub struct Writer {
 impl Writer {
     /// Starts the task with a connection of its own. It ends, and closes the connection, when the
     /// last handle is dropped.
-    pub(super) fn spawn(connection: SqliteConnection, checkpoints: Checkpoints) -> Self {
+    pub(super) fn spawn(connection: Connection, checkpoints: Checkpoints) -> Self {
         let (queue, receiver) = mpsc::channel(QUEUE_STEPS_MAX);
         let (running, ended) = watch::channel(());
-        // A thread of its own: each statement is a question to the database's thread and an answer from
-        // it, and the runtime's workers would look for other work in between.
+        // A thread of its own, which does nothing but wait for the disk.
         let thread = std::thread::Builder::new().name("database-writer".to_owned());
         let write = move || {
             let _guard = crate::panics::AbortOnPanic("the database writer");
-            let runtime = tokio::runtime::Builder::new_current_thread().build();
-            let runtime = runtime.expect("a runtime without drivers needs nothing");
-            runtime.block_on(run(connection, checkpoints, receiver));
+            run(connection, checkpoints, receiver);
             drop(running);
         };
         thread.spawn(write).expect("the system has a thread");
@@ -73,8 +68,8 @@ impl Writer {
     }
 }
 
-async fn run(
-    mut connection: SqliteConnection,
+fn run(
+    connection: Connection,
     checkpoints: Checkpoints,
     mut queue: mpsc::Receiver<Box<dyn Queued>>,
 ) {
@@ -89,23 +84,21 @@ async fn run(
             if queue.is_closed() {
                 break;
             }
-        } else if queue.recv_many(&mut group, GROUP_STEPS_MAX).await == 0 {
+        } else if queue.blocking_recv_many(&mut group, GROUP_STEPS_MAX) == 0 {
             break;
         }
-        let outcome = run_group(&mut connection, &mut group, &mut chained).await;
+        let outcome = run_group(&connection, &mut group, &mut chained);
         behind = *outcome.as_ref().unwrap_or(&false);
         let outcome = outcome.map(drop);
         end_if_in_doubt(&outcome);
         for step in group.drain(..) {
             step.settle(outcome.clone());
         }
-        end_if_in_doubt(&checkpoints.between(&mut connection).await);
+        end_if_in_doubt(&checkpoints.between(&connection));
     }
     // The last connection that closes moves what is left of the log: it has to be one that writes.
-    checkpoints.close().await;
-    if let Err(error) = connection.close().await {
-        tracing::warn!(%error, "closing the database");
-    }
+    checkpoints.close();
+    sql::close(connection);
 }
 
 /// Whether it is on disk is unknown, and asking fsync again would lie. The next start reads what is
@@ -118,70 +111,46 @@ fn end_if_in_doubt(outcome: &Result<(), StoreError>) {
 }
 
 /// One transaction; true when rows of the audit log are left that are not chained.
-async fn run_group(
-    connection: &mut SqliteConnection,
+fn run_group(
+    connection: &Connection,
     group: &mut [Box<dyn Queued>],
     chained: &mut Option<[u8; 32]>,
 ) -> Result<bool, StoreError> {
-    connection.execute("BEGIN IMMEDIATE").await?;
-    let outcome = match run_steps(connection, group).await {
-        Ok(()) => audit::chain(connection, chained).await,
+    sql::query("BEGIN IMMEDIATE").execute(connection)?;
+    let outcome = match run_steps(connection, group) {
+        Ok(()) => audit::chain(connection, chained),
         Err(error) => Err(error),
     };
-    let end = if outcome.is_ok() {
-        "COMMIT"
-    } else {
-        "ROLLBACK"
-    };
-    match connection.execute(end).await {
-        Ok(_) => {
-            if outcome.is_err() {
-                *chained = None;
-            }
-            outcome
-        }
-        Err(error) => {
-            *chained = None;
-            let failure = durability(&error);
-            // Best effort: SQLite may have rolled back by itself.
-            let _ = connection.execute("ROLLBACK").await;
-            Err(failure)
-        }
+    if outcome.is_err() {
+        *chained = None;
+        sql::query("ROLLBACK").execute(connection)?;
+        return outcome;
     }
+    if let Err(error) = sql::commit(connection) {
+        *chained = None;
+        // Best effort: SQLite may have rolled back by itself.
+        let _ = sql::query("ROLLBACK").execute(connection);
+        return Err(error);
+    }
+    outcome
 }
 
-async fn run_steps(
-    connection: &mut SqliteConnection,
-    group: &mut [Box<dyn Queued>],
-) -> Result<(), StoreError> {
+fn run_steps(connection: &Connection, group: &mut [Box<dyn Queued>]) -> Result<(), StoreError> {
     for step in group {
-        connection.execute("SAVEPOINT step").await?;
-        let undo = !step.run(connection).await;
+        sql::query("SAVEPOINT step").execute(connection)?;
+        let undo = !step.run(connection);
         if undo {
-            connection.execute("ROLLBACK TO step").await?;
+            sql::query("ROLLBACK TO step").execute(connection)?;
         }
-        connection.execute("RELEASE step").await?;
+        sql::query("RELEASE step").execute(connection)?;
     }
     Ok(())
 }
 
-/// A full disk is an ordinary refusal; an I/O error (primary code 10) leaves durability in doubt.
-pub(super) fn durability(error: &sqlx::Error) -> StoreError {
-    let code = error
-        .as_database_error()
-        .and_then(|error| error.code())
-        .and_then(|code| code.parse::<u32>().ok());
-    match code {
-        Some(code) if code & 0xff == 10 => StoreError::Durability(error.to_string()),
-        _ => StoreError::Sql(error.to_string()),
-    }
-}
-
 /// A step of any kind in the queue.
-#[async_trait]
 trait Queued: Send {
     /// False when the step must be undone.
-    async fn run(&mut self, connection: &mut SqliteConnection) -> bool;
+    fn run(&mut self, connection: &Connection) -> bool;
 
     /// Tells the caller, once the transaction has ended.
     fn settle(self: Box<Self>, outcome: Result<(), StoreError>);
@@ -198,13 +167,12 @@ enum State<S: Step> {
     Done(Result<S::Output, StoreError>),
 }
 
-#[async_trait]
 impl<S: Step> Queued for Entry<S> {
-    async fn run(&mut self, connection: &mut SqliteConnection) -> bool {
+    fn run(&mut self, connection: &Connection) -> bool {
         let State::Waiting(step) = std::mem::replace(&mut self.state, State::Running) else {
             return false;
         };
-        let result = step.run(connection).await;
+        let result = step.run(connection);
         let keep = result.is_ok();
         self.state = State::Done(result);
         keep

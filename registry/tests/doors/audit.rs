@@ -7,8 +7,6 @@ use iot_epp_api::Reply;
 use iot_epp_api::command::{Command, MessageCommand};
 use iot_epp_api::device::WithdrawReason;
 use iot_registry::store::{AuditReader, AuditRow};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{Connection, Executor};
 
 use crate::matrix::{Actor, Cast};
 use crate::stage::*;
@@ -222,10 +220,9 @@ async fn an_edited_missing_or_swapped_row_is_found() {
         let copied = Process::new("cp").arg("-r").args([&root, &copy]).status();
         assert!(copied.unwrap().success());
         let database = iot_registry::directory::Directory::new(&copy).database();
-        let options = SqliteConnectOptions::new().filename(database);
-        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-        connection.execute(edit).await.unwrap();
-        connection.close().await.unwrap();
+        let connection = rusqlite::Connection::open(database).unwrap();
+        connection.execute_batch(edit).unwrap();
+        drop(connection);
         let plain = verify(&copy, &[]);
         let wanted = verify(&copy, &["--wanted", &head]);
         let said = String::from_utf8_lossy(&plain.stderr).into_owned();

@@ -21,8 +21,7 @@ use iot_registry::directory::{self, Directory};
 use iot_registry::https_client::HttpsClient;
 use iot_registry::init::init;
 use iot_registry::start::Running;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, Connection, Row};
+use rusqlite::{Connection, OpenFlags};
 
 pub const ZONE: &str = "iotregistry.example";
 pub const EID: &str = "89049032123451234512345678901235";
@@ -144,37 +143,30 @@ impl Inside {
     }
 
     /// The database as any other process may read it.
-    pub async fn database(&self) -> SqliteConnection {
-        let options = SqliteConnectOptions::new().filename(self.directory.database());
-        SqliteConnection::connect_with(&options.read_only(true))
-            .await
-            .unwrap()
+    pub fn database(&self) -> Connection {
+        let only_read = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        Connection::open_with_flags(self.directory.database(), only_read).unwrap()
     }
 
     /// One number from the database.
     pub async fn count(&self, query: &'static str) -> i64 {
-        let mut database = self.database().await;
-        sqlx::query_scalar(query)
-            .fetch_one(&mut database)
-            .await
-            .unwrap()
+        let number = self.database().query_row(query, [], |row| row.get(0));
+        number.unwrap()
     }
 
     /// Everything that a refused command must leave as it is. The audit log may tell of it, and
     /// signatures and serials go on without it.
     pub async fn trace(&self) -> Trace {
         self.wait_until_all_is_written_down().await;
-        let mut database = self.database().await;
-        let names: Vec<String> = sqlx::query_scalar(
+        let database = self.database();
+        let names = lines(
+            &database,
             "SELECT name FROM sqlite_schema WHERE type = 'table'
-             AND name NOT LIKE 'sqlite_%' AND name NOT IN ('_sqlx_migrations', 'audit')",
-        )
-        .fetch_all(&mut database)
-        .await
-        .unwrap();
+             AND name NOT LIKE 'sqlite_%' AND name <> 'audit'",
+        );
         let mut tables = BTreeMap::new();
         for table in names {
-            let rows = rows_of(&mut database, &table).await;
+            let rows = rows_of(&database, &table);
             tables.insert(table, rows);
         }
         Trace {
@@ -225,13 +217,10 @@ impl Inside {
 
 /// All rows of a table as SQL literals, sorted; in the registry's own row, without what every
 /// start and every signature raises.
-async fn rows_of(database: &mut SqliteConnection, table: &str) -> Vec<String> {
+fn rows_of(database: &Connection, table: &str) -> Vec<String> {
     const RISING: [&str; 3] = ["fencing_token", "serial_ceiling", "expiration_ceiling"];
     let columns = format!("SELECT name FROM pragma_table_info('{table}')");
-    let columns: Vec<String> = sqlx::query_scalar(AssertSqlSafe(columns))
-        .fetch_all(&mut *database)
-        .await
-        .unwrap();
+    let columns = lines(database, &columns);
     let quoted: Vec<String> = columns
         .iter()
         .filter(|column| !(table == "registry" && RISING.contains(&column.as_str())))
@@ -242,11 +231,14 @@ async fn rows_of(database: &mut SqliteConnection, table: &str) -> Vec<String> {
         "SELECT {} AS line FROM {table} ORDER BY line",
         quoted.join(" || ' ' || ")
     );
-    let rows = sqlx::query(AssertSqlSafe(query))
-        .fetch_all(database)
-        .await
-        .unwrap();
-    rows.iter().map(|row| row.get("line")).collect()
+    lines(database, &query)
+}
+
+/// The rows of a query of one column.
+fn lines(database: &Connection, query: &str) -> Vec<String> {
+    let mut statement = database.prepare(query).unwrap();
+    let lines = statement.query_map([], |row| row.get(0)).unwrap();
+    lines.collect::<Result<_, _>>().unwrap()
 }
 
 /// A valid EID; another one for each number.

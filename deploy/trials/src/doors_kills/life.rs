@@ -271,10 +271,7 @@ impl Life {
         let audited = audit(&self.directory, self.audit_head).await?;
         self.audit_head = Some(audited.head);
         add(&mut self.counts, "audit chains followed", 1);
-        Inside::open(&self.directory)
-            .await?
-            .note_serials(serials)
-            .await?;
+        Inside::open(&self.directory)?.note_serials(serials)?;
         Ok(serving)
     }
 

@@ -131,13 +131,13 @@ impl Life {
             found == names,
             "the zone has {found} names, known are {names}"
         );
-        let mut inside = Inside::open(&self.directory).await?;
-        let found = inside.counts().await?;
+        let inside = Inside::open(&self.directory)?;
+        let found = inside.counts()?;
         ensure!(
             found == (registered, credentials, 0),
             "devices, credentials and intents are {found:?}; known are {registered} and {credentials}"
         );
-        inside.note_serials(serials).await
+        inside.note_serials(serials)
     }
 
     pub(super) async fn require_listed(

@@ -109,7 +109,7 @@ impl Arena {
             crowd: crowd.collect(),
             racers,
             names: Names::at(&directory, serving.dot)?,
-            inside: Inside::open(&directory).await?,
+            inside: Inside::open(&directory)?,
             ids: DeviceIds::new(seed, 0, 1, 20_000),
             won: BTreeMap::new(),
             serials: Serials::default(),
@@ -154,12 +154,12 @@ impl Arena {
     /// Holds everything that was ever registered to database, zone, lists, queues and audit log.
     pub(super) async fn end(mut self, counts: &mut Counts) -> anyhow::Result<()> {
         let devices = self.won.len() as u64;
-        let kept = self.inside.counts().await?;
+        let kept = self.inside.counts()?;
         ensure!(
             kept == (devices, devices, 0),
             "{devices} devices were won; devices, certificates and intents in the database: {kept:?}"
         );
-        self.inside.note_serials(&mut self.serials).await?;
+        self.inside.note_serials(&mut self.serials)?;
         let names = accounts::check_zone(&self.registry).await?;
         ensure!(names == devices, "the zone has {names} names of {devices}");
         self.require_published().await?;

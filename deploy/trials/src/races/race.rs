@@ -177,7 +177,7 @@ impl Arena {
         won: usize,
         certificate: &[u8],
     ) -> anyhow::Result<()> {
-        let kept = self.inside.kept(device_id).await?;
+        let kept = self.inside.kept(device_id)?;
         judges::require_one(&kept, self.racers[won].member.name.as_str(), certificate)?;
         let fingerprint = Fingerprint::of_certificate(certificate);
         let id = self.racers[won].transactions.new_id();

@@ -3,15 +3,13 @@
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
-use async_trait::async_trait;
 use iot_dns_zone::{Ceiling, Entry, Opening, Profile, Start, StaticRecords, ZoneConfig, ZoneKeys};
 use iot_identity::{Fingerprint, Publication, ZoneName};
-use sqlx::SqliteConnection;
 use tempfile::TempDir;
 use tracing::field::{Field, Visit};
 
 use super::*;
-use crate::store::{StartUp, Step};
+use crate::store::{StartUp, Step, sql};
 
 const ACTIVE: &str = "activate";
 const HOLD: &str = "deactivate";
@@ -35,14 +33,13 @@ fn active(number: u64) -> Publication {
 /// Appends rows to the journal: device and kind.
 struct Append(Vec<(u64, &'static str)>);
 
-#[async_trait]
 impl Step for Append {
     type Output = ();
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    fn run(self, connection: &sql::Connection) -> Result<(), StoreError> {
         for (number, kind) in self.0 {
             let active = kind == ACTIVE;
-            sqlx::query(
+            sql::query(
                 "INSERT INTO journal
                  (seq, device_id, slot, kind, publication, fingerprint, committed_at)
                  SELECT journal_head + 1, ?, 1, ?, ?, ?, seen_at FROM registry",
@@ -51,11 +48,9 @@ impl Step for Append {
             .bind(kind)
             .bind(if active { "active" } else { "inactive" })
             .bind(active.then(|| fingerprint(number).as_octets().to_vec()))
-            .execute(&mut *connection)
-            .await?;
-            sqlx::query("UPDATE registry SET journal_head = journal_head + 1")
-                .execute(&mut *connection)
-                .await?;
+            .execute(connection)?;
+            sql::query("UPDATE registry SET journal_head = journal_head + 1")
+                .execute(connection)?;
         }
         Ok(())
     }
@@ -313,12 +308,11 @@ struct Statement(&'static str);
 const BREAK: Statement = Statement("ALTER TABLE journal RENAME TO broken");
 const REPAIR: Statement = Statement("ALTER TABLE broken RENAME TO journal");
 
-#[async_trait]
 impl Step for Statement {
     type Output = ();
 
-    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        sqlx::query(self.0).execute(connection).await?;
+    fn run(self, connection: &sql::Connection) -> Result<(), StoreError> {
+        sql::query(self.0).execute(connection)?;
         Ok(())
     }
 }

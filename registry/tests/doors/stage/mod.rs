@@ -102,18 +102,10 @@ impl Stage {
 
     /// The same with its database changed in between.
     pub(crate) async fn edited(self, database: &std::path::Path, statement: &str) -> Self {
-        use sqlx::Connection;
         self.running.stop().await;
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(database);
-        let mut connection = sqlx::SqliteConnection::connect_with(&options)
-            .await
-            .unwrap();
-        let statement = sqlx::AssertSqlSafe(statement.to_owned());
-        sqlx::query(statement)
-            .execute(&mut connection)
-            .await
-            .unwrap();
-        connection.close().await.unwrap();
+        let connection = rusqlite::Connection::open(database).unwrap();
+        connection.execute_batch(statement).unwrap();
+        drop(connection);
         Self::start(self.scratch, self.directory).await
     }
 
@@ -227,20 +219,14 @@ impl Stage {
 
     /// One number from the database.
     pub(crate) async fn count(&self, query: &'static str) -> i64 {
-        count(&self.directory, query).await
+        count(&self.directory, query)
     }
 }
 
 /// One number from a registry's database, as any other process may read it.
-async fn count(directory: &Directory, query: &'static str) -> i64 {
-    use sqlx::Connection;
-    let options = sqlx::sqlite::SqliteConnectOptions::new();
-    let options = options.filename(directory.database()).read_only(true);
-    let mut database = sqlx::SqliteConnection::connect_with(&options)
-        .await
-        .unwrap();
-    let number = sqlx::query_scalar(query).fetch_one(&mut database).await;
-    number.unwrap()
+fn count(directory: &Directory, query: &str) -> i64 {
+    let database = rusqlite::Connection::open(directory.database()).unwrap();
+    database.query_row(query, [], |row| row.get(0)).unwrap()
 }
 
 fn roots(roots_pem: &[u8]) -> RootCertStore {

@@ -57,7 +57,7 @@ impl Program {
 
     /// One number from the database.
     pub(crate) async fn count(&self, query: &'static str) -> i64 {
-        super::count(&self.directory, query).await
+        super::count(&self.directory, query)
     }
 }
 
