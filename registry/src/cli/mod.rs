@@ -81,7 +81,10 @@ pub fn run() -> ExitCode {
 pub fn run_from(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = Arguments::parse_from(arguments);
     log_to_standard_error(matches!(arguments.command, Command::Serve(_)));
+    // One that waits for the disk must not be the only one.
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.max(2))
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .enable_all()
         .build()

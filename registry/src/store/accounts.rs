@@ -228,7 +228,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn accounts(&self) -> Result<Vec<AccountRow>, StoreError> {
-        sql::query("SELECT * FROM account ORDER BY name").all(&*self.reader()?, AccountRow::read)
+        sql::query("SELECT * FROM account ORDER BY name")
+            .all(&*self.reader().await?, AccountRow::read)
     }
 
     /// One account.
@@ -236,6 +237,6 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn account(&self, name: &str) -> Result<Option<AccountRow>, StoreError> {
-        read(&*self.reader()?, name)
+        read(&*self.reader().await?, name)
     }
 }

@@ -55,7 +55,7 @@ impl Store {
     pub async fn endpoint(&self, asp: &str) -> Result<Option<EndpointProfile>, StoreError> {
         let document: Option<String> = sql::query("SELECT document FROM endpoint WHERE asp = ?")
             .bind(asp)
-            .optional(&*self.reader()?, sql::scalar)?;
+            .optional(&*self.reader().await?, sql::scalar)?;
         let read = |text: String| serde_json::from_str(&text).map_err(corrupt);
         document.map(read).transpose()
     }

@@ -133,13 +133,13 @@ impl Store {
         let prefixes =
             sql::query("SELECT prefix FROM account_prefix WHERE account = ? ORDER BY prefix")
                 .bind(name)
-                .all(&*self.reader()?, sql::scalar)?;
+                .all(&*self.reader().await?, sql::scalar)?;
         let imported: i64 = sql::query("SELECT count(*) FROM imported_id WHERE account = ?")
             .bind(name)
-            .one(&*self.reader()?, sql::scalar)?;
+            .one(&*self.reader().await?, sql::scalar)?;
         let consents = sql::query("SELECT asp FROM consent WHERE mno = ? ORDER BY asp")
             .bind(name)
-            .all(&*self.reader()?, sql::scalar)?;
+            .all(&*self.reader().await?, sql::scalar)?;
         Ok(Grants {
             prefixes,
             imported_ids: u64::try_from(imported).map_err(corrupt)?,

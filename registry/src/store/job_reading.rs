@@ -11,7 +11,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn job(&self, account: &str, job_id: u64) -> Result<Option<JobRow>, StoreError> {
-        read(&*self.reader()?, account, job_id)
+        read(&*self.reader().await?, account, job_id)
     }
 
     /// The jobs of an account, the newest first.
@@ -22,7 +22,7 @@ impl Store {
         sql::query("SELECT * FROM job WHERE account = ? ORDER BY job_id DESC LIMIT ?")
             .bind(account)
             .bind(i64::from(limit))
-            .all(&*self.reader()?, JobRow::read)
+            .all(&*self.reader().await?, JobRow::read)
     }
 
     /// Octets on disk of all jobs of an account: rows of those that have not ended, and results.
@@ -36,7 +36,7 @@ impl Store {
              FROM job WHERE account = ?",
         )
         .bind(account)
-        .one(&*self.reader()?, |row| unix(row, "octets"))
+        .one(&*self.reader().await?, |row| unix(row, "octets"))
     }
 
     /// A place in the results of a job that is not behind so many rows: rows before it, and octets.
@@ -50,7 +50,7 @@ impl Store {
         )
         .bind(sql_time(job_id))
         .bind(sql_time(rows))
-        .optional(&*self.reader()?, |row| {
+        .optional(&*self.reader().await?, |row| {
             Ok((unix(row, "rows")?, unix(row, "result_octets")?))
         })?;
         Ok(mark.unwrap_or((0, 0)))
@@ -65,7 +65,7 @@ impl Store {
             "SELECT * FROM job WHERE state IN ('open', 'closed')
                     AND (state = 'closed' OR done_octets < row_octets) ORDER BY job_id",
         )
-        .all(&*self.reader()?, JobRow::read)
+        .all(&*self.reader().await?, JobRow::read)
     }
 
     /// The role of an account that is not disabled.
@@ -78,7 +78,7 @@ impl Store {
     ) -> Result<Option<iot_epp_api::Role>, StoreError> {
         sql::query("SELECT role FROM account WHERE name = ? AND disabled_at IS NULL")
             .bind(account)
-            .optional(&*self.reader()?, |row| {
+            .optional(&*self.reader().await?, |row| {
                 named(row, "role", |name| name.parse().ok())
             })
     }

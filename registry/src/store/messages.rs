@@ -292,7 +292,7 @@ impl Store {
     pub async fn newest_message(&self, account: &str) -> Result<u64, StoreError> {
         let newest: Option<i64> = sql::query("SELECT message_newest FROM account WHERE name = ?")
             .bind(account)
-            .optional(&*self.reader()?, sql::scalar)?;
+            .optional(&*self.reader().await?, sql::scalar)?;
         u64::try_from(newest.unwrap_or(0)).map_err(corrupt)
     }
 
@@ -308,7 +308,7 @@ impl Store {
     ) -> Result<(u64, Vec<Message>), StoreError> {
         let count: Option<i64> = sql::query("SELECT messages FROM account WHERE name = ?")
             .bind(account)
-            .optional(&*self.reader()?, sql::scalar)?;
+            .optional(&*self.reader().await?, sql::scalar)?;
         let messages = sql::query(
             "SELECT document FROM message WHERE account = ? AND message_id > ?
              ORDER BY message_id LIMIT ?",
@@ -316,7 +316,7 @@ impl Store {
         .bind(account)
         .bind(sql_time(after))
         .bind(i64::from(limit))
-        .all(&*self.reader()?, |row| {
+        .all(&*self.reader().await?, |row| {
             serde_json::from_str(sql::text(row, "document")?).map_err(corrupt)
         })?;
         Ok((

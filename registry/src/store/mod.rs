@@ -184,8 +184,8 @@ impl Store {
 
     /// A connection that reads. What is read over it takes microseconds; what takes longer has a
     /// connection and a thread of its own.
-    fn reader(&self) -> Result<Reader<'_>, StoreError> {
-        self.readers.reader()
+    async fn reader(&self) -> Result<Reader<'_>, StoreError> {
+        self.readers.reader().await
     }
 
     /// Finishes what is queued and closes the file, once all other handles are gone.

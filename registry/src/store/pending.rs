@@ -126,6 +126,6 @@ impl super::Store {
     /// [`StoreError`].
     pub async fn oldest_pending(&self) -> Result<Option<u64>, StoreError> {
         sql::query("SELECT min(seq) AS oldest FROM pending_answer")
-            .one(&*self.reader()?, |row| optional_unix(row, "oldest"))
+            .one(&*self.reader().await?, |row| optional_unix(row, "oldest"))
     }
 }

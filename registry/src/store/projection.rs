@@ -61,7 +61,7 @@ impl Store {
     pub async fn withdrawn_names(&self, now: u64) -> Result<Vec<ZoneEntry>, StoreError> {
         sql::query(WITHDRAWN_NAMES)
             .bind(sql_time(now))
-            .all(&*self.reader()?, |row| {
+            .all(&*self.reader().await?, |row| {
                 let (device_id, slot) = rows::name(row)?;
                 Ok(ZoneEntry {
                     device_id,

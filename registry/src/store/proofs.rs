@@ -255,7 +255,7 @@ impl Store {
         )
         .bind(token_hash(token))
         .bind(sql_time(now))
-        .optional(&*self.reader()?, recognised)
+        .optional(&*self.reader().await?, recognised)
     }
 
     /// The enabled account that a client certificate belongs to, when the certificate is valid.
@@ -281,7 +281,7 @@ impl Store {
         .bind(subject_key.as_slice())
         .bind(Scopes::ALL.to_string())
         .bind(sql_time(now))
-        .optional(&*self.reader()?, recognised)
+        .optional(&*self.reader().await?, recognised)
     }
 
     /// What is kept of the password of an enabled account.
@@ -294,7 +294,7 @@ impl Store {
              WHERE name = ? AND disabled_at IS NULL AND password_hash IS NOT NULL",
         )
         .bind(account)
-        .optional(&*self.reader()?, |row| {
+        .optional(&*self.reader().await?, |row| {
             let iterations = unix(row, "password_iterations")?;
             let octets = |column| sql::octets(row, column);
             Ok(PasswordRecord {
@@ -317,7 +317,7 @@ impl Store {
         )
         .bind(account)
         .bind(sql_time(now))
-        .all(&*self.reader()?, |row| {
+        .all(&*self.reader().await?, |row| {
             Ok(TokenRow {
                 token_id: unix(row, "token_id")?,
                 scopes: named(row, "scopes", |names| names.parse().ok())?,
@@ -342,7 +342,7 @@ impl Store {
         )
         .bind(account)
         .bind(sql_time(now))
-        .all(&*self.reader()?, |row| {
+        .all(&*self.reader().await?, |row| {
             Ok(CertificateRow {
                 certificate_id: unix(row, "certificate_id")?,
                 fingerprint: fingerprint(sql::octets(row, "fingerprint")?)?,

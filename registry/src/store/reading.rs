@@ -103,7 +103,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn identity(&self) -> Result<Option<Identity>, StoreError> {
-        sql::query(IDENTITY).optional(&*self.reader()?, Identity::read)
+        sql::query(IDENTITY).optional(&*self.reader().await?, Identity::read)
     }
 
     /// The same of a database that is not open here. It is only read.
@@ -120,7 +120,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn facts(&self, device_id: DeviceId) -> Result<Facts, StoreError> {
-        let reader = self.reader()?;
+        let reader = self.reader().await?;
         let _instant = reader.one_instant()?;
         rows::facts(&reader, device_id)
     }
@@ -134,7 +134,7 @@ impl Store {
         device_id: DeviceId,
         asking: &str,
     ) -> Result<Facts, StoreError> {
-        rows::issuance_facts(&*self.reader()?, device_id, asking, None)
+        rows::issuance_facts(&*self.reader().await?, device_id, asking, None)
     }
 
     /// The ids of an account's devices after `after`, in order; of all accounts when `account` is
@@ -160,7 +160,7 @@ impl Store {
             ),
         };
         let query = query.bind(after).bind(i64::from(limit));
-        query.all(&*self.reader()?, rows::device_id)
+        query.all(&*self.reader().await?, rows::device_id)
     }
 
     /// The ids of the devices with a slot that is bound to a provider, after `after`, in order.
@@ -180,7 +180,7 @@ impl Store {
         .bind(asp)
         .bind(after.as_ref().map_or("", DeviceId::as_str))
         .bind(i64::from(limit))
-        .all(&*self.reader()?, rows::device_id)
+        .all(&*self.reader().await?, rows::device_id)
     }
 
     /// The certificate of a credential, DER; none of one that was issued elsewhere.
@@ -196,7 +196,7 @@ impl Store {
             sql::query("SELECT certificate FROM credential WHERE device_id = ? AND slot = ?")
                 .bind(device_id.as_str())
                 .bind(i64::from(slot.get()))
-                .optional(&*self.reader()?, sql::scalar)?;
+                .optional(&*self.reader().await?, sql::scalar)?;
         Ok(certificate.flatten())
     }
 
@@ -207,7 +207,7 @@ impl Store {
     pub async fn journal_row(&self, seq: u64) -> Result<Option<JournalRow>, StoreError> {
         sql::query("SELECT * FROM journal WHERE seq = ?")
             .bind(sql_time(seq))
-            .optional(&*self.reader()?, JournalRow::read)
+            .optional(&*self.reader().await?, JournalRow::read)
     }
 
     /// The journal after `seq`, oldest first.
@@ -218,7 +218,7 @@ impl Store {
         sql::query("SELECT * FROM journal WHERE seq > ? ORDER BY seq LIMIT ?")
             .bind(sql_time(seq))
             .bind(i64::from(limit))
-            .all(&*self.reader()?, JournalRow::read)
+            .all(&*self.reader().await?, JournalRow::read)
     }
 
     /// The holds among the journal after `seq`, oldest first: they jump the queue.
@@ -229,7 +229,7 @@ impl Store {
         sql::query(HOLDS_AFTER)
             .bind(sql_time(seq))
             .bind(i64::from(limit))
-            .all(&*self.reader()?, JournalRow::read)
+            .all(&*self.reader().await?, JournalRow::read)
     }
 
     /// Rows up to `seq` that the gate refused, the newest of their names, oldest first.
@@ -240,7 +240,7 @@ impl Store {
         sql::query(REFUSED_ROWS)
             .bind(sql_time(seq))
             .bind(i64::from(limit))
-            .all(&*self.reader()?, JournalRow::read)
+            .all(&*self.reader().await?, JournalRow::read)
     }
 
     /// Sequence number of the newest journal row.
@@ -249,7 +249,7 @@ impl Store {
     /// [`StoreError`].
     pub async fn journal_head(&self) -> Result<u64, StoreError> {
         let head: i64 = sql::query("SELECT journal_head FROM registry WHERE id = 1")
-            .one(&*self.reader()?, sql::scalar)?;
+            .one(&*self.reader().await?, sql::scalar)?;
         u64::try_from(head).map_err(corrupt)
     }
 }

@@ -274,3 +274,65 @@ pub(super) fn durability(error: &rusqlite::Error) -> StoreError {
         _ => StoreError::Sql(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+
+    const TABLE: &str = "CREATE TABLE device (name TEXT COLLATE NOCASE, held INTEGER NOT NULL);
+                         CREATE INDEX device_by_name ON device (name);
+                         INSERT INTO device VALUES ('one', 1), ('two', 0), (NULL, 0);";
+
+    fn database() -> (tempfile::TempDir, Connection) {
+        let scratch = tempfile::tempdir().unwrap();
+        let connection = open(&scratch.path().join("database"), Access::Write).unwrap();
+        connection.execute_batch(TABLE).unwrap();
+        (scratch, connection)
+    }
+
+    #[test]
+    fn a_statement_is_not_prepared_again_for_other_values() {
+        const TEXT: &str = "SELECT name FROM device WHERE name LIKE ?";
+        let (_scratch, connection) = database();
+        for pattern in ["one%", "t%", "%", "one%"] {
+            let found = query(TEXT).bind(pattern).all(&connection, scalar::<String>);
+            assert!(!found.unwrap().is_empty());
+        }
+        let statement = connection.prepare_cached(TEXT).unwrap();
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+        assert_eq!(statement.get_status(StatementStatus::Run), 4);
+    }
+
+    #[test]
+    fn values_of_another_type_and_too_few_of_them_are_errors() {
+        let (_scratch, connection) = database();
+        let of_held = |row: &Row<'_>| text(row, "held").map(str::to_owned);
+        let wrong = query("SELECT held FROM device").all(&connection, of_held);
+        assert!(matches!(wrong, Err(StoreError::Corrupt(_))), "{wrong:?}");
+        let of_null = |row: &Row<'_>| octets(row, "name").map(<[u8]>::to_vec);
+        let wrong = query("SELECT name FROM device WHERE name IS NULL").one(&connection, of_null);
+        assert!(matches!(wrong, Err(StoreError::Corrupt(_))), "{wrong:?}");
+        let few = query("SELECT held FROM device WHERE name = ?").all(&connection, scalar::<i64>);
+        assert!(matches!(few, Err(StoreError::Sql(_))), "{few:?}");
+        let none =
+            query("SELECT held FROM device WHERE name = 'x'").one(&connection, scalar::<i64>);
+        assert!(matches!(none, Err(StoreError::Sql(_))), "{none:?}");
+    }
+
+    #[test]
+    fn whoever_reads_writes_nothing_and_makes_no_file() {
+        let (scratch, connection) = database();
+        let reader = open(&scratch.path().join("database"), Access::Read).unwrap();
+        let refused = query("DELETE FROM device").execute(&reader);
+        assert!(matches!(refused, Err(StoreError::Sql(_))), "{refused:?}");
+        let count: i64 = query("SELECT count(*) FROM device")
+            .one(&connection, scalar)
+            .unwrap();
+        assert_eq!(count, 3);
+        let missing = scratch.path().join("missing");
+        assert!(open(&missing, Access::Read).is_err());
+        assert!(!missing.exists());
+    }
+}

@@ -349,7 +349,7 @@ impl Store {
     ) -> Result<Option<Transfer>, StoreError> {
         sql::query("SELECT * FROM transfer WHERE device_id = ? ORDER BY transfer_id DESC LIMIT 1")
             .bind(device_id.as_str())
-            .optional(&*self.reader()?, rows::transfer)
+            .optional(&*self.reader().await?, rows::transfer)
     }
 }
 

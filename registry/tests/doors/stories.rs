@@ -5,6 +5,8 @@ use std::sync::Arc;
 use iot_epp_api::command::DeviceChange;
 use iot_epp_api::device::SettableStatus;
 use iot_epp_api::{DeviceState, ResultCode};
+use iot_identity::Fingerprint;
+use rcgen::KeyPair;
 
 use crate::stage::*;
 
@@ -120,5 +122,47 @@ async fn a_change_is_made_only_to_the_version_that_was_read() {
         let response = iot_epp_api::server::Registry::execute(service, &caller, request).await;
         assert_eq!(response.code, code);
     }
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_walks_the_whole_zone_learns_of_nobody_and_no_key() {
+    let stage = Stage::open().await;
+    let (sponsor, other) = (
+        stage.mno("mno-sponsor").await,
+        stage.mno("mno-gaining").await,
+    );
+    stage.asp("asp-provider").await;
+    let key = KeyPair::generate().unwrap();
+    let create = create_with(eid(1), csr_of(&key), Some("asp-provider"));
+    let issued = sponsor.issued(create).await;
+    sponsor.issued(create_with(eid(2), new_csr(), None)).await;
+    sponsor.changed(hold(eid(2))).await;
+    sponsor.changed(set_auth_info(eid(1))).await;
+    sponsor.transfer(push(eid(1), other.name.as_str())).await;
+    stage.settled().await;
+    let reader = stage.running.core.service.publisher().reader();
+    let snapshot = reader.snapshot();
+    let mut walked = Vec::new();
+    for record in snapshot.records() {
+        let record = record.unwrap();
+        walked.extend([record.owner, record.rdata]);
+    }
+    let walked = walked.concat();
+    let is_said = |octets: &[u8]| walked.windows(octets.len()).any(|seen| seen == octets);
+    // That it is seen when it is there: the device's own name and its certificate's hash.
+    assert!(is_said(eid(1).as_str().as_bytes()));
+    let fingerprint = Fingerprint::of_certificate(&issued.certificate.certificate);
+    assert!(is_said(fingerprint.as_octets()));
+    for name in [
+        "mno-sponsor",
+        "mno-gaining",
+        "asp-provider",
+        "clientHold",
+        "pendingTransfer",
+    ] {
+        assert!(!is_said(name.as_bytes()), "{name}");
+    }
+    assert!(!is_said(&key.public_key_raw()[1..]), "the device's key");
     stage.close().await;
 }
