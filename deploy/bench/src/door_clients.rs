@@ -43,6 +43,7 @@ impl Door {
 }
 
 /// What many clients did together.
+#[derive(Default)]
 pub(crate) struct Done {
     /// How long it took.
     pub(crate) elapsed: Duration,
@@ -51,6 +52,14 @@ pub(crate) struct Done {
 }
 
 impl Done {
+    /// Both, one after the other.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.elapsed += other.elapsed;
+        self.times_ms.extend(other.times_ms);
+        self.times_ms.sort_by(f64::total_cmp);
+        self
+    }
+
     pub(crate) fn per_sec(&self) -> f64 {
         self.times_ms.len() as f64 / self.elapsed.as_secs_f64()
     }
@@ -65,36 +74,30 @@ impl Done {
     }
 }
 
-/// Has so many threads take work from a queue, each with a client of its own; every answer has to be a
-/// success.
+/// Has the clients take work from a queue, each on a thread of its own; every answer has to be a success.
+/// With `per_sec` each piece is due at its own moment, from which its time counts, also while it waits for a
+/// client; without, clients take the next as soon as they have an answer.
 fn together<W: Send, C: Send>(
+    clients: &mut [C],
     work: Vec<W>,
-    clients: usize,
-    connect: impl Fn() -> anyhow::Result<C> + Sync,
-    give: impl Fn(&mut C, W) -> anyhow::Result<()> + Sync,
+    per_sec: Option<u32>,
+    give: impl Fn(&mut C, usize, W) -> anyhow::Result<()> + Sync,
 ) -> anyhow::Result<Done> {
-    let connected: Vec<C> = (0..clients).map(|_| connect()).collect::<Result<_, _>>()?;
-    let queue = Mutex::new(VecDeque::from(work));
+    let queue: Mutex<VecDeque<(usize, W)>> = Mutex::new(work.into_iter().enumerate().collect());
     let begin = Instant::now();
     let times = std::thread::scope(|scope| {
-        let threads: Vec<_> = connected
-            .into_iter()
-            .map(|mut client| {
+        let threads: Vec<_> = clients
+            .iter_mut()
+            .map(|client| {
                 let (queue, give) = (&queue, &give);
                 scope.spawn(move || {
                     let mut times_ms = Vec::new();
-                    loop {
-                        let next = queue
-                            .lock()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .pop_front();
-                        let Some(work) = next else {
-                            return anyhow::Ok(times_ms);
-                        };
-                        let begin = Instant::now();
-                        give(&mut client, work)?;
-                        times_ms.push(begin.elapsed().as_secs_f64() * 1e3);
+                    while let Some((number, work)) = next_of(queue) {
+                        let asked = due(begin, per_sec, number);
+                        give(client, number, work)?;
+                        times_ms.push(asked.elapsed().as_secs_f64() * 1e3);
                     }
+                    anyhow::Ok(times_ms)
                 })
             })
             .collect();
@@ -109,28 +112,62 @@ fn together<W: Send, C: Send>(
     Ok(Done { elapsed, times_ms })
 }
 
-/// Gives commands through the JSON door, over HTTP/1.1.
-pub(crate) fn through_json(
-    door: &Door,
-    token: &BearerToken,
-    commands: Vec<Command>,
-    clients: usize,
-) -> anyhow::Result<Done> {
-    let numbered: Vec<(usize, Command)> = commands.into_iter().enumerate().collect();
-    let run = format!("{:x}", crate::registry_server::now_ns());
-    together(
-        numbered,
-        clients,
-        || door.connect(),
-        |connection, (number, command)| {
-            let id = ClientTransactionId::parse(&format!("bench-{run}-{number}"))?;
-            let request = ClientRequest::new(command, id);
-            let response = exchange(connection, &request, token)?;
-            let problem = response.outcome.err();
-            ensure!(problem.is_none(), "refused: {problem:?}");
-            Ok(())
-        },
-    )
+fn next_of<W>(queue: &Mutex<VecDeque<(usize, W)>>) -> Option<(usize, W)> {
+    let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+    queue.pop_front()
+}
+
+/// Waits until a piece of work is due; the moment from which its time counts.
+fn due(begin: Instant, per_sec: Option<u32>, number: usize) -> Instant {
+    let Some(per_sec) = per_sec else {
+        return Instant::now();
+    };
+    let due = begin + Duration::from_secs_f64(number as f64 / f64::from(per_sec));
+    std::thread::sleep(due.saturating_duration_since(Instant::now()));
+    due
+}
+
+/// A beginning of client transaction ids that nobody else has.
+fn run_name() -> String {
+    format!("bench-{:x}", crate::registry_server::now_ns())
+}
+
+/// Connections to the JSON door, over HTTP/1.1.
+pub(crate) struct JsonClients {
+    connections: Vec<Tls>,
+    token: BearerToken,
+}
+
+impl JsonClients {
+    pub(crate) fn connect(door: &Door, token: BearerToken, count: usize) -> anyhow::Result<Self> {
+        let connections: anyhow::Result<Vec<Tls>> = (0..count).map(|_| door.connect()).collect();
+        Ok(Self {
+            connections: connections?,
+            token,
+        })
+    }
+
+    /// Gives commands, so many a second or as many as are answered.
+    pub(crate) fn give(
+        &mut self,
+        commands: Vec<Command>,
+        per_sec: Option<u32>,
+    ) -> anyhow::Result<Done> {
+        let (run, token) = (run_name(), &self.token);
+        together(
+            &mut self.connections,
+            commands,
+            per_sec,
+            |connection, number, command| {
+                let id = ClientTransactionId::parse(&format!("{run}-{number}"))?;
+                let request = ClientRequest::new(command, id);
+                let response = exchange(connection, &request, token)?;
+                let problem = response.outcome.err();
+                ensure!(problem.is_none(), "refused: {problem:?}");
+                Ok(())
+            },
+        )
+    }
 }
 
 /// One HTTP/1.1 exchange on a connection that stays open.
@@ -199,20 +236,19 @@ fn read_some(connection: &mut Tls, octets: &mut Vec<u8>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Registers devices through the EPP door.
-pub(crate) fn register_through_epp(
-    door: &Door,
-    account: &AccountName,
-    password: &Secret,
-    creates: Vec<Create>,
-    sessions: usize,
-) -> anyhow::Result<Done> {
-    let numbered: Vec<(usize, Create)> = creates.into_iter().enumerate().collect();
-    let run = format!("{:x}", crate::registry_server::now_ns());
-    together(
-        numbered,
-        sessions,
-        || {
+/// Sessions at the EPP door, logged in.
+pub(crate) struct EppClients {
+    sessions: Vec<Conversation<Tls>>,
+}
+
+impl EppClients {
+    pub(crate) fn connect(
+        door: &Door,
+        account: &AccountName,
+        password: &Secret,
+        count: usize,
+    ) -> anyhow::Result<Self> {
+        let logged_in = |_| {
             let (mut session, _) = Conversation::begin(door.connect()?)?;
             let id = ClientTransactionId::parse("bench-login")?;
             let login = session.login(account, password.clone(), None, &id)?;
@@ -222,13 +258,31 @@ pub(crate) fn register_through_epp(
                 login.answer.code
             );
             Ok(session)
-        },
-        |session, (number, create)| {
-            let id = ClientTransactionId::parse(&format!("bench-epp-{run}-{number}"))?;
-            let command = EppCommand::Device(DeviceRequest::Create(create));
-            let answer = session.ask(command, &id)?.answer;
-            ensure!(answer.code.is_success(), "refused: {:?}", answer.reasons);
-            Ok(())
-        },
-    )
+        };
+        let sessions: anyhow::Result<Vec<_>> = (0..count).map(logged_in).collect();
+        Ok(Self {
+            sessions: sessions?,
+        })
+    }
+
+    /// Registers devices, so many a second or as many as are answered.
+    pub(crate) fn register(
+        &mut self,
+        creates: Vec<Create>,
+        per_sec: Option<u32>,
+    ) -> anyhow::Result<Done> {
+        let run = run_name();
+        together(
+            &mut self.sessions,
+            creates,
+            per_sec,
+            |session, number, create| {
+                let id = ClientTransactionId::parse(&format!("{run}-{number}"))?;
+                let command = EppCommand::Device(DeviceRequest::Create(create));
+                let answer = session.ask(command, &id)?.answer;
+                ensure!(answer.code.is_success(), "refused: {:?}", answer.reasons);
+                Ok(())
+            },
+        )
+    }
 }

@@ -8,7 +8,7 @@ use iot_epp_api::command::DeviceCommand;
 use iot_identity::{OwnerName, Slot, TYPE_CERT};
 
 use crate::comparison::in_words;
-use crate::door_clients::{Done, through_json};
+use crate::door_clients::{Done, JsonClients};
 use crate::figure::Figure;
 use crate::machine;
 use crate::population::{Ids, Population, mixed};
@@ -66,12 +66,7 @@ pub(crate) fn measure(run: &crate::Scale) -> anyhow::Result<Vec<Figure>> {
 
 fn give(registry: &Registry, commands: Vec<DeviceCommand>, clients: usize) -> anyhow::Result<Done> {
     let commands = commands.into_iter().map(Command::Device).collect();
-    through_json(
-        &registry.json_door()?,
-        &registry.token()?,
-        commands,
-        clients,
-    )
+    JsonClients::connect(&registry.json_door()?, registry.token()?, clients)?.give(commands, None)
 }
 
 /// What was acknowledged last is denied by the DNS.

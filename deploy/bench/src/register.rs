@@ -1,5 +1,6 @@
 //! The topic `register`: full registrations a second, through both doors: the request checked, the
-//! certificate signed, everything durable, the fingerprint visible in the signed zone. Requests are made
+//! certificate signed, everything durable, the fingerprint visible in the signed zone. First as many as
+//! the doors take, then, for the time of an answer, as many as they are to take. Requests are made
 //! beforehand; the clients share the cores with the registry.
 
 use anyhow::{anyhow, ensure};
@@ -14,7 +15,7 @@ use ring::signature::{
 };
 
 use crate::comparison::in_words;
-use crate::door_clients::{Done, register_through_epp, through_json};
+use crate::door_clients::{Done, EppClients, JsonClients};
 use crate::figure::Figure;
 use crate::machine;
 use crate::population::{Ids, Population};
@@ -25,41 +26,55 @@ use crate::requests_beforehand::{self, Asking};
 const ALL_CORES: &str = "0-63";
 /// Connections of each door; each waits for its answer before it asks again.
 const CLIENTS: usize = 64;
+/// Registrations a second that each door is to take.
+const JSON_PER_SEC: u32 = 1_000;
+const EPP_PER_SEC: u32 = 800;
 /// Registrations before the measured ones, for caches and connections.
 const WARMING: u64 = 500;
-/// Verifications and signatures of which the bare cost is the mean.
-const BARE: u32 = 5_000;
+/// Parts of the registrations, each between two measurements of the bare cryptography: what it costs changes
+/// within a minute.
+const PARTS: u64 = 10;
+/// Verifications, and five times as many signatures, of such a measurement.
+const BARE: u32 = 1_000;
 /// Signatures of a registration: the certificate's and four of the zone (CERT, TLSA, two NSEC).
 const SIGNATURES: u32 = 5;
 
 pub(crate) fn measure(run: &crate::Scale) -> anyhow::Result<Vec<Figure>> {
-    let count = if run.quick { 3_000 } else { 60_000 };
+    let (count, paced) = if run.quick {
+        (3_000, 2_000)
+    } else {
+        (60_000, 30_000)
+    };
     let population = Population {
         ids: Ids::Random,
-        devices: count,
+        devices: 2 * (WARMING + count + paced),
     };
     let registry = Registry::with_account(Profile::Standard)?;
     let mut process = registry.serve(ALL_CORES)?;
     registry.wait_until_it_serves(&mut process)?;
-    // Like the registry's, on all cores at once: what they share makes each slower.
-    let bare_secs = machine::cpu_secs_on_all_cores(BARE, bare)?;
     let mut figures = Vec::new();
     let mut next = 0;
-    for door in ["json", "epp"].into_iter().filter(|door| run.has(door)) {
-        let warming = requests_beforehand::make(population, next..next + WARMING)?;
-        next += WARMING;
-        let asking = requests_beforehand::make(population, next..next + count)?;
+    let mut asking = |count| {
         next += count;
-        register(&registry, door, warming)?;
-        let before_us = process.cpu_us();
-        let done = register(&registry, door, asking)?;
-        let cpu_secs = (process.cpu_us() - before_us) / 1e6 / count as f64;
-        figures.extend(figures_of(door, &done, cpu_secs, bare_secs, count));
-        check_alive(&mut process)?;
+        requests_beforehand::make(population, next - count..next)
+    };
+    let mut bare_secs = Vec::new();
+    for (door, per_sec) in [("json", JSON_PER_SEC), ("epp", EPP_PER_SEC)] {
+        if !run.has(door) {
+            continue;
+        }
+        let mut clients = Clients::connect(&registry, door)?;
+        clients.register(asking(WARMING)?, None)?;
+        let measured = parts(&mut clients, &process, count, &mut asking)?;
+        figures.extend(figures_of(door, &measured, count));
+        bare_secs.push(measured.bare_secs);
+        let done = clients.register(asking(paced)?, Some(per_sec))?;
+        figures.extend(figures_at_a_pace(door, &done, per_sec));
+        process.check_running()?;
     }
     figures.push(Figure::new(
         "register_bare_crypto_us",
-        bare_secs * 1e6,
+        bare_secs.iter().sum::<f64>() / bare_secs.len() as f64 * 1e6,
         "us",
         "one verification and five signatures, all cores at work",
     ));
@@ -67,32 +82,73 @@ pub(crate) fn measure(run: &crate::Scale) -> anyhow::Result<Vec<Figure>> {
     Ok(figures)
 }
 
-fn check_alive(process: &mut Process) -> anyhow::Result<()> {
-    process.check_running()
+/// As many registrations as the door takes.
+struct Measured {
+    done: Done,
+    /// CPU time of the registry for each.
+    cpu_secs: f64,
+    /// CPU time of the bare cryptography of each, measured in between.
+    bare_secs: f64,
 }
 
-fn register(registry: &Registry, door: &str, asking: Vec<Asking>) -> anyhow::Result<Done> {
-    match door {
-        "json" => {
-            let commands = asking.into_iter().map(create).collect();
-            through_json(
-                &registry.json_door()?,
-                &registry.token()?,
-                commands,
-                CLIENTS,
-            )
-        }
-        _ => {
-            let creates = asking.into_iter().map(|one| Create {
-                device_id: one.device_id,
-                period: None,
-                csr: one.csr,
-                asp: None,
-                auth_info: None,
-            });
-            let (door, password) = (registry.epp_door()?, registry.password()?);
-            let account = registry.account();
-            register_through_epp(&door, &account, &password, creates.collect(), CLIENTS)
+fn parts(
+    clients: &mut Clients,
+    process: &Process,
+    count: u64,
+    asking: &mut impl FnMut(u64) -> anyhow::Result<Vec<Asking>>,
+) -> anyhow::Result<Measured> {
+    // Like the registry's, on all cores at once: what they share makes each slower.
+    let bare = || machine::cpu_secs_on_all_cores(BARE, bare);
+    let (mut cpu_us, mut bare_secs) = (0.0, bare()?);
+    let mut done = Done::default();
+    for _ in 0..PARTS {
+        let part = asking(count / PARTS)?;
+        let before_us = process.cpu_us();
+        done = done.and(clients.register(part, None)?);
+        cpu_us += process.cpu_us() - before_us;
+        bare_secs += bare()?;
+    }
+    Ok(Measured {
+        done,
+        cpu_secs: cpu_us / 1e6 / count as f64,
+        bare_secs: bare_secs / (PARTS + 1) as f64,
+    })
+}
+
+/// Connections to one of the doors.
+enum Clients {
+    Json(JsonClients),
+    Epp(EppClients),
+}
+
+impl Clients {
+    fn connect(registry: &Registry, door: &str) -> anyhow::Result<Self> {
+        Ok(match door {
+            "json" => {
+                let (door, token) = (registry.json_door()?, registry.token()?);
+                Self::Json(JsonClients::connect(&door, token, CLIENTS)?)
+            }
+            _ => {
+                let (door, password) = (registry.epp_door()?, registry.password()?);
+                let account = registry.account();
+                Self::Epp(EppClients::connect(&door, &account, &password, CLIENTS)?)
+            }
+        })
+    }
+
+    fn register(&mut self, asking: Vec<Asking>, per_sec: Option<u32>) -> anyhow::Result<Done> {
+        match self {
+            Self::Json(clients) => clients.give(asking.into_iter().map(create).collect(), per_sec),
+            Self::Epp(clients) => {
+                let creates = asking.into_iter().map(|one| Create {
+                    device_id: one.device_id,
+                    period: None,
+                    csr: one.csr,
+                    asp: None,
+                    auth_info: None,
+                });
+                clients.register(creates.collect(), per_sec)
+            }
         }
     }
 }
@@ -108,7 +164,12 @@ pub(crate) fn create(asking: Asking) -> Command {
     })
 }
 
-fn figures_of(door: &str, done: &Done, cpu_secs: f64, bare_secs: f64, count: u64) -> [Figure; 4] {
+fn figures_of(door: &str, measured: &Measured, count: u64) -> [Figure; 4] {
+    let Measured {
+        done,
+        cpu_secs,
+        bare_secs,
+    } = measured;
     let said = format!("{} new, {CLIENTS} connections", in_words(count));
     [
         Figure::new(
@@ -135,6 +196,20 @@ fn figures_of(door: &str, done: &Done, cpu_secs: f64, bare_secs: f64, count: u64
             "ratio",
             said,
         ),
+    ]
+}
+
+/// How long answers took, and whether they kept up.
+fn figures_at_a_pace(door: &str, done: &Done, per_sec: u32) -> [Figure; 3] {
+    let said = format!("{per_sec} a second, each due at its moment, {CLIENTS} connections");
+    let figure = |what, value, unit| {
+        let id = format!("register_{door}_paced_{what}");
+        Figure::new(id, value, unit, said.clone())
+    };
+    [
+        figure("per_sec", done.per_sec(), "1/s"),
+        figure("p50_ms", done.quantile_ms(0.5), "ms"),
+        figure("p99_ms", done.quantile_ms(0.99), "ms"),
     ]
 }
 

@@ -66,7 +66,8 @@ impl Inside {
             credentials.push((Slot::new(slot)?, certificate));
         }
         let numbers =
-            "SELECT coalesce((SELECT slot_max FROM slot_reserved WHERE device_id = ?1), 0),
+            "SELECT max(coalesce((SELECT max(slot) FROM credential WHERE device_id = ?1), 0),
+                                  coalesce((SELECT slot_max FROM slot_reserved WHERE device_id = ?1), 0)),
                               (SELECT count(*) FROM intent WHERE device_id = ?1),
                               (SELECT count(*) FROM voided_serial WHERE device_id = ?1)";
         let numbers = self.connection.query_row(numbers, [id], three)?;

@@ -12,7 +12,8 @@ use super::{Origin, StoreError};
 /// Rows that are chained with one statement, at most.
 const CHAINED_MAX: i64 = 5000;
 
-/// One audit row, with the states before and after as texts.
+/// One audit row, with the states before and after as texts, chained to the newest row. Behind a row that
+/// is not chained yet it is not chained either: [`chain`] does it.
 pub(super) fn write_audit_text(
     connection: &Connection,
     origin: &Origin,
@@ -21,22 +22,77 @@ pub(super) fn write_audit_text(
     after: Option<&str>,
     now: u64,
 ) -> Result<(), StoreError> {
+    let (newest_id, newest_hash) =
+        sql::query("SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1")
+            .optional(connection, |row| Ok((unix(row, "id")?, hash(row)?)))?
+            .unwrap_or((0, Some(CHAIN_BEGIN)));
+    let (id, client_transaction_id) = (newest_id + 1, origin.client_transaction_id.as_deref());
+    let columns = Columns {
+        id,
+        at: now,
+        texts: [
+            Some(&origin.account),
+            Some(origin.door),
+            Some(origin.verb),
+            Some(object),
+            client_transaction_id,
+            Some(&origin.server_transaction_id),
+            before,
+            after,
+        ],
+    };
+    let hash = newest_hash.map(|previous| columns.chained_to(&previous));
     sql::query(
-        "INSERT INTO audit (at, account, door, verb, object, client_transaction_id,
-                            server_transaction_id, before, after)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO audit (id, at, account, door, verb, object, client_transaction_id,
+                            server_transaction_id, before, after, hash)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
+    .bind(sql_time(id))
     .bind(sql_time(now))
     .bind(&origin.account)
     .bind(origin.door)
     .bind(origin.verb)
     .bind(object)
-    .bind(&origin.client_transaction_id)
+    .bind(client_transaction_id)
     .bind(&origin.server_transaction_id)
     .bind(before)
     .bind(after)
+    .bind(hash.as_ref())
     .execute(connection)?;
     Ok(())
+}
+
+/// What a row's hash covers.
+struct Columns<'a> {
+    id: u64,
+    at: u64,
+    texts: [Option<&'a str>; 8],
+}
+
+impl Columns<'_> {
+    /// SHA-256 over the previous hash and every column, each preceded by its length.
+    fn chained_to(&self, previous: &[u8; 32]) -> [u8; 32] {
+        let mut context = digest::Context::new(&digest::SHA256);
+        let mut add = |octets: Option<&[u8]>| {
+            let length = octets.map_or(u64::MAX, |octets| octets.len() as u64);
+            context.update(&length.to_be_bytes());
+            context.update(octets.unwrap_or_default());
+        };
+        add(Some(previous));
+        add(Some(&self.id.to_be_bytes()));
+        add(Some(&self.at.to_be_bytes()));
+        for text in self.texts {
+            add(text.map(str::as_bytes));
+        }
+        let hash = context.finish();
+        hash.as_ref().try_into().expect("SHA-256 has 32 octets")
+    }
+}
+
+/// A hash of another length is none: the chain ends there.
+fn hash(row: &Row<'_>) -> Result<Option<[u8; 32]>, StoreError> {
+    let octets = sql::optional_octets(row, "hash")?;
+    Ok(octets.and_then(|octets| octets.try_into().ok()))
 }
 
 /// One row of the log.
@@ -68,7 +124,6 @@ pub struct AuditRow {
 
 impl AuditRow {
     fn read(row: &Row<'_>) -> Result<Self, StoreError> {
-        let hash = sql::optional_octets(row, "hash")?;
         Ok(Self {
             id: unix(row, "id")?,
             at: unix(row, "at")?,
@@ -80,78 +135,59 @@ impl AuditRow {
             server_transaction_id: row.get("server_transaction_id")?,
             before: row.get("before")?,
             after: row.get("after")?,
-            // A hash of another length is none: the chain ends there.
-            hash: hash.and_then(|hash| hash.try_into().ok()),
+            hash: hash(row)?,
         })
     }
 
     /// The hash that the row must have behind this one: SHA-256 over the previous hash and every
     /// column, each preceded by its length.
     pub fn chained_to(&self, previous: &[u8; 32]) -> [u8; 32] {
-        let mut context = digest::Context::new(&digest::SHA256);
-        let mut add = |octets: Option<&[u8]>| {
-            let length = octets.map_or(u64::MAX, |octets| octets.len() as u64);
-            context.update(&length.to_be_bytes());
-            context.update(octets.unwrap_or_default());
+        let columns = Columns {
+            id: self.id,
+            at: self.at,
+            texts: [
+                Some(&self.account),
+                Some(&self.door),
+                Some(&self.verb),
+                Some(&self.object),
+                self.client_transaction_id.as_deref(),
+                Some(&self.server_transaction_id),
+                self.before.as_deref(),
+                self.after.as_deref(),
+            ],
         };
-        add(Some(previous));
-        add(Some(&self.id.to_be_bytes()));
-        add(Some(&self.at.to_be_bytes()));
-        for text in [
-            Some(&self.account),
-            Some(&self.door),
-            Some(&self.verb),
-            Some(&self.object),
-            self.client_transaction_id.as_ref(),
-            Some(&self.server_transaction_id),
-            self.before.as_ref(),
-            self.after.as_ref(),
-        ] {
-            add(text.map(String::as_bytes));
-        }
-        let hash = context.finish();
-        hash.as_ref().try_into().expect("SHA-256 has 32 octets")
+        columns.chained_to(previous)
     }
 }
 
 /// What the first row is chained to.
 pub const CHAIN_BEGIN: [u8; 32] = [0; 32];
 
-/// Chains the rows that were written since; `last` is the hash of the newest chained row, where it is
-/// known, and is so afterwards. True when there are more of them than one statement takes: rows of a
-/// version that had no chain.
-pub(super) fn chain(
-    connection: &Connection,
-    last: &mut Option<[u8; 32]>,
-) -> Result<bool, StoreError> {
-    let new = sql::query("SELECT * FROM audit WHERE hash IS NULL ORDER BY id LIMIT ?")
+/// Chains the oldest rows that are not chained: those of a version that had no chain, and what was written
+/// behind them. True when there may be more of them than one statement takes.
+pub(super) fn chain(connection: &Connection) -> Result<bool, StoreError> {
+    let rows = sql::query("SELECT * FROM audit WHERE hash IS NULL ORDER BY id LIMIT ?")
         .bind(CHAINED_MAX)
         .all(connection, AuditRow::read)?;
-    let Some(first) = new.first() else {
+    let Some(first) = rows.first() else {
         return Ok(false);
     };
-    let mut previous = match *last {
-        Some(hash) => hash,
-        None => hash_before(connection, first.id)?,
-    };
-    for row in &new {
+    let mut previous = hash_before(connection, first.id)?;
+    for row in &rows {
         previous = row.chained_to(&previous);
         sql::query("UPDATE audit SET hash = ? WHERE id = ?")
             .bind(&previous)
             .bind(sql_time(row.id))
             .execute(connection)?;
     }
-    *last = Some(previous);
-    Ok(new.len() as i64 == CHAINED_MAX)
+    Ok(rows.len() as i64 == CHAINED_MAX)
 }
 
 fn hash_before(connection: &Connection, id: u64) -> Result<[u8; 32], StoreError> {
-    let hash: Option<Option<Vec<u8>>> =
-        sql::query("SELECT hash FROM audit WHERE id < ? ORDER BY id DESC LIMIT 1")
-            .bind(sql_time(id))
-            .optional(connection, sql::scalar)?;
-    let hash = hash.flatten().and_then(|hash| hash.try_into().ok());
-    Ok(hash.unwrap_or(CHAIN_BEGIN))
+    let before = sql::query("SELECT hash FROM audit WHERE id < ? ORDER BY id DESC LIMIT 1")
+        .bind(sql_time(id))
+        .optional(connection, hash)?;
+    Ok(before.flatten().unwrap_or(CHAIN_BEGIN))
 }
 
 /// The log of a database that may be open in another process; it is only read.

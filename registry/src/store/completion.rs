@@ -298,7 +298,7 @@ impl Complete {
     }
 }
 
-/// Keeps a serial number from ever being used.
+/// Keeps a serial number, and the slot that it was reserved for, from ever being used.
 pub(super) fn void_serial(
     connection: &Connection,
     serial: &[u8],
@@ -313,6 +313,13 @@ pub(super) fn void_serial(
     .bind(device_id.as_str())
     .bind(i64::from(slot.get()))
     .bind(sql_time(now))
+    .execute(connection)?;
+    sql::query(
+        "INSERT INTO slot_reserved (device_id, slot_max) VALUES (?1, ?2)
+         ON CONFLICT (device_id) DO UPDATE SET slot_max = max(slot_max, ?2)",
+    )
+    .bind(device_id.as_str())
+    .bind(i64::from(slot.get()))
     .execute(connection)?;
     Ok(())
 }

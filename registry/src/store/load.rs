@@ -234,13 +234,6 @@ impl LoadLines {
         .bind(sql_time(self.after.begun_at))
         .bind(sql_time(credential.not_after))
         .execute(connection)?;
-        sql::query(
-            "INSERT INTO slot_reserved (device_id, slot_max) VALUES (?, ?)
-             ON CONFLICT (device_id) DO UPDATE SET slot_max = max(slot_max, excluded.slot_max)",
-        )
-        .bind(credential.device_id.as_str())
-        .bind(slot)
-        .execute(connection)?;
         Ok(())
     }
 }

@@ -186,13 +186,6 @@ impl Reserve {
         .bind(sql_time(self.now))
         .bind(&reservation.asp)
         .execute(connection)?;
-        sql::query(
-            "INSERT INTO slot_reserved (device_id, slot_max) VALUES (?1, ?2)
-             ON CONFLICT (device_id) DO UPDATE SET slot_max = max(slot_max, ?2)",
-        )
-        .bind(self.device_id.as_str())
-        .bind(slot)
-        .execute(connection)?;
         Ok(())
     }
 }

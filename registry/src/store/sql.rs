@@ -232,6 +232,8 @@ pub fn open(path: &Path, access: Access) -> Result<Connection, StoreError> {
     // A plan does not depend on the values: otherwise statements are prepared again for each of them.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "cache_size", -cache_kibibytes)?;
+    // What a step could have to undo stays in memory: in a file, every page of it would be written there.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     if access == Access::Write {
         // WAL with FULL: a commit is durable when COMMIT returns. A commit copies no pages from the
         // log: `checkpoint` does.

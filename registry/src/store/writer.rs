@@ -74,21 +74,22 @@ fn run(
     mut queue: mpsc::Receiver<Box<dyn Queued>>,
 ) {
     let mut group = Vec::new();
-    // Hash of the newest chained audit row, once it is known.
-    let mut chained = None;
-    // Whether older rows still wait for their place in the chain: they get it while nobody asks for
-    // anything.
-    let mut behind = false;
+    // Whether audit rows wait for their place in the chain: those of a version that had none get it while
+    // nobody asks for anything.
+    let mut behind = true;
+    // Whether the last transaction failed: then the next one waits until somebody asks for something.
+    let mut has_failed = false;
     loop {
-        if behind && queue.is_empty() {
+        if behind && !has_failed && queue.is_empty() {
             if queue.is_closed() {
                 break;
             }
         } else if queue.blocking_recv_many(&mut group, GROUP_STEPS_MAX) == 0 {
             break;
         }
-        let outcome = run_group(&connection, &mut group, &mut chained);
-        behind = *outcome.as_ref().unwrap_or(&false);
+        let outcome = run_group(&connection, &mut group, behind);
+        has_failed = outcome.is_err();
+        behind = *outcome.as_ref().unwrap_or(&behind);
         let outcome = outcome.map(drop);
         end_if_in_doubt(&outcome);
         for step in group.drain(..) {
@@ -110,24 +111,20 @@ fn end_if_in_doubt(outcome: &Result<(), StoreError>) {
     }
 }
 
-/// One transaction; true when rows of the audit log are left that are not chained.
+/// One transaction; `chains` those rows of the audit log that are not chained. True when some are left.
 fn run_group(
     connection: &Connection,
     group: &mut [Box<dyn Queued>],
-    chained: &mut Option<[u8; 32]>,
+    chains: bool,
 ) -> Result<bool, StoreError> {
     sql::query("BEGIN IMMEDIATE").execute(connection)?;
-    let outcome = match run_steps(connection, group) {
-        Ok(()) => audit::chain(connection, chained),
-        Err(error) => Err(error),
-    };
+    let outcome =
+        run_steps(connection, group).and_then(|()| Ok(chains && audit::chain(connection)?));
     if outcome.is_err() {
-        *chained = None;
         sql::query("ROLLBACK").execute(connection)?;
         return outcome;
     }
     if let Err(error) = sql::commit(connection) {
-        *chained = None;
         // Best effort: SQLite may have rolled back by itself.
         let _ = sql::query("ROLLBACK").execute(connection);
         return Err(error);
