@@ -45,11 +45,16 @@ pub(crate) fn measure(run: &crate::Scale) -> anyhow::Result<Vec<Figure>> {
     let mut begun = progress(&registry, job_id)?;
     let mut begin = Instant::now();
     let (mut rate_rows, mut rate_secs, mut resident_octets) = (0, 0.0, 0);
+    // Of the second process: its own memory by the rows that were done.
+    let mut anonymous_octets: Vec<(u64, u64)> = Vec::new();
     let mut was_killed = false;
     let last = loop {
         std::thread::sleep(LOOK);
         resident_octets = resident_octets.max(process.resident_octets());
         let now = progress(&registry, job_id)?;
+        if was_killed {
+            anonymous_octets.push((now.rows_done, process.anonymous_octets()));
+        }
         if now.state == JobState::Finished {
             rate_rows += now.rows_done - begun.rows_done;
             rate_secs += begin.elapsed().as_secs_f64();
@@ -90,11 +95,33 @@ pub(crate) fn measure(run: &crate::Scale) -> anyhow::Result<Vec<Figure>> {
             "bulk_resident_mib",
             resident_octets as f64 / f64::from(1 << 20),
             "MiB",
-            said,
+            said.clone(),
         ),
     ];
+    figures.extend(figures_of_own_memory(&anonymous_octets, count, &said));
     figures.extend(machine::floors()?);
     Ok(figures)
+}
+
+/// The registry's own memory, and whether it grows with the rows: the most in the last eighth of them
+/// against the most in the quarter in which this process began.
+fn figures_of_own_memory(samples: &[(u64, u64)], count: u64, said: &str) -> [Figure; 2] {
+    let most = |begin: u64, end: u64| {
+        let within = samples
+            .iter()
+            .filter(|(rows, _)| (begin..=end).contains(rows));
+        within.map(|(_, octets)| *octets).max().unwrap_or(0) as f64
+    };
+    let (before, last) = (most(count / 2, count * 3 / 4), most(count * 7 / 8, count));
+    [
+        Figure::new(
+            "bulk_anonymous_mib",
+            before.max(last) / f64::from(1 << 20),
+            "MiB",
+            said,
+        ),
+        Figure::new("bulk_anonymous_growth", last / before, "ratio", said),
+    ]
 }
 
 /// Begins a job and uploads its rows; returns its number.

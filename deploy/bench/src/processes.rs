@@ -82,9 +82,14 @@ impl Process {
         family(self.pid()).into_iter().map(of).sum()
     }
 
-    /// Resident memory of the process, octets.
+    /// Resident memory of the process, octets: its own and pages of files that it has mapped.
     pub(crate) fn resident_octets(&self) -> u64 {
         field(&format!("/proc/{}/status", self.pid()), "VmRSS:").unwrap_or(0) * 1024
+    }
+
+    /// The part of it that is no file's.
+    pub(crate) fn anonymous_octets(&self) -> u64 {
+        field(&format!("/proc/{}/status", self.pid()), "RssAnon:").unwrap_or(0) * 1024
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn write_audit_text(
     now: u64,
 ) -> Result<(), StoreError> {
     let (newest_id, newest_hash) =
-        sql::query("SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1")
+        sql::query("SELECT id, hash FROM audit WHERE id = (SELECT max(id) FROM audit)")
             .optional(connection, |row| Ok((unix(row, "id")?, hash(row)?)))?
             .unwrap_or((0, Some(CHAIN_BEGIN)));
     let (id, client_transaction_id) = (newest_id + 1, origin.client_transaction_id.as_deref());

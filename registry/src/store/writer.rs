@@ -77,10 +77,10 @@ fn run(
     // Whether audit rows wait for their place in the chain: those of a version that had none get it while
     // nobody asks for anything.
     let mut behind = true;
-    // Whether the last transaction failed: then the next one waits until somebody asks for something.
-    let mut has_failed = false;
+    // Before anything was asked for, and after a transaction that failed, nothing is begun without a step.
+    let mut waits_for_step = true;
     loop {
-        if behind && !has_failed && queue.is_empty() {
+        if behind && !waits_for_step && queue.is_empty() {
             if queue.is_closed() {
                 break;
             }
@@ -88,7 +88,7 @@ fn run(
             break;
         }
         let outcome = run_group(&connection, &mut group, behind);
-        has_failed = outcome.is_err();
+        waits_for_step = outcome.is_err();
         behind = *outcome.as_ref().unwrap_or(&behind);
         let outcome = outcome.map(drop);
         end_if_in_doubt(&outcome);
