@@ -308,6 +308,9 @@ pub struct AccountInfo {
     /// How many it has.
     #[serde(default)]
     pub devices: u64,
+    /// Whether a client transaction id that comes again with other content is refused in EPP too.
+    #[serde(default)]
+    pub strict_transaction_ids: bool,
     /// Its tokens, without the secrets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tokens: Vec<TokenInfo>,

@@ -86,6 +86,9 @@ pub enum AccountChange {
     AllowIccids(bool),
     /// How many devices it may have.
     SetDevicesMax(u64),
+    /// Whether a client transaction id that comes again with other content is refused in EPP too,
+    /// where it is a new command otherwise.
+    StrictTransactionIds(bool),
     /// The token is void.
     RevokeToken {
         /// Its number.
@@ -191,6 +194,10 @@ impl AccountChange {
             Self::SetDevicesMax(devices_max) => {
                 content.parameter("set-devices-max");
                 content.parameter(devices_max.to_be_bytes());
+            }
+            Self::StrictTransactionIds(strict) => {
+                content.parameter("strict-transaction-ids");
+                content.parameter([u8::from(*strict)]);
             }
             Self::RevokeToken { token_id } => {
                 content.parameter("revoke-token");

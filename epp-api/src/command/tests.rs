@@ -199,6 +199,8 @@ fn account_changes() -> Vec<AccountChange> {
         AccountChange::AllowIccids(true),
         AccountChange::AllowIccids(false),
         AccountChange::SetDevicesMax(1),
+        AccountChange::StrictTransactionIds(true),
+        AccountChange::StrictTransactionIds(false),
         AccountChange::RevokeToken { token_id: 1 },
         AccountChange::RevokeCertificate { certificate_id: 1 },
     ]

@@ -241,6 +241,7 @@ fn any_account_change() -> impl Strategy<Value = AccountChange> {
         prefix().prop_map(AccountChange::RemovePrefix),
         any::<bool>().prop_map(AccountChange::AllowIccids),
         any::<u64>().prop_map(AccountChange::SetDevicesMax),
+        any::<bool>().prop_map(AccountChange::StrictTransactionIds),
         any::<u64>().prop_map(|token_id| AccountChange::RevokeToken { token_id }),
         any::<u64>().prop_map(|certificate_id| AccountChange::RevokeCertificate { certificate_id }),
     ]

@@ -321,6 +321,7 @@ fn time_that_cannot_be_written_is_a_500_and_no_panic() {
         iccids_allowed: false,
         devices_max: 0,
         devices: 0,
+        strict_transaction_ids: false,
         tokens: Vec::new(),
         certificates: Vec::new(),
         consents: Vec::new(),

@@ -341,7 +341,7 @@ fn any_account() -> impl Strategy<Value = AccountInfo> {
         vec(certificate, 0..3),
         vec(any_name(), 0..3),
     );
-    (who, any::<[bool; 2]>(), any::<[u64; 3]>(), lists).prop_map(
+    (who, any::<[bool; 3]>(), any::<[u64; 3]>(), lists).prop_map(
         |((name, role, created_at), flags, numbers, (prefixes, tokens, certificates, consents))| {
             AccountInfo {
                 name,
@@ -353,6 +353,7 @@ fn any_account() -> impl Strategy<Value = AccountInfo> {
                 iccids_allowed: flags[1],
                 devices_max: numbers[1],
                 devices: numbers[2],
+                strict_transaction_ids: flags[2],
                 tokens,
                 certificates,
                 consents,

@@ -28,6 +28,7 @@ pub(crate) fn account(text: &str, disabled: bool) -> AccountInfo {
         iccids_allowed: false,
         devices_max: 1000,
         devices: 1,
+        strict_transaction_ids: false,
         tokens: Vec::new(),
         certificates: Vec::new(),
         consents: vec![name("asp-one")],

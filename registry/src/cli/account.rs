@@ -60,6 +60,14 @@ pub(super) enum AccountCommand {
         /// The number.
         devices_max: u64,
     },
+    /// Whether EPP too refuses a client transaction id that comes again with other content.
+    StrictTransactionIds {
+        #[command(flatten)]
+        account: OneAccount,
+        /// true or false.
+        #[arg(action = clap::ArgAction::Set)]
+        strict: bool,
+    },
     /// Make a bearer token; it is shown once.
     AddToken(TokenArguments),
     /// Make a token void.
@@ -184,6 +192,9 @@ pub(super) async fn run(directory: &Directory, command: &AccountCommand) -> anyh
             account,
             devices_max,
         } => change(account, AccountChange::SetDevicesMax(*devices_max)).await,
+        AccountCommand::StrictTransactionIds { account, strict } => {
+            change(account, AccountChange::StrictTransactionIds(*strict)).await
+        }
         AccountCommand::AddToken(arguments) => add_token(directory, arguments).await,
         AccountCommand::RevokeToken { account, token_id } => {
             let token_id = *token_id;

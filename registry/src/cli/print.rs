@@ -150,6 +150,9 @@ pub(super) fn account_details(info: &AccountInfo) {
             "not allowed"
         }
     );
+    if info.strict_transaction_ids {
+        println!("clTRID        refused with other content in EPP too");
+    }
     for token in &info.tokens {
         println!(
             "token {:<7} until {}: {}",

@@ -310,6 +310,7 @@ fn brief(row: &AccountRow, grants: &Grants) -> Result<AccountInfo, Inconsistent>
         iccids_allowed: row.iccids_allowed,
         devices_max: row.devices_max,
         devices: row.devices,
+        strict_transaction_ids: row.strict_transaction_ids,
         tokens: Vec::new(),
         certificates: Vec::new(),
         consents: consents.collect::<Result<_, _>>()?,

@@ -359,7 +359,7 @@ fn refusal_problem(refusal: &Refusal) -> Problem {
 fn other_content_problem() -> Problem {
     Problem::new(
         ResultCode::ParameterPolicy,
-        "this RPP-Cltrid was used for a request with other content; every new request needs a new one",
+        "this client transaction id (RPP-Cltrid, clTRID) was used for a request with other content; every new request needs a new one",
     )
 }
 

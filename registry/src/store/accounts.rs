@@ -26,6 +26,8 @@ pub struct AccountRow {
     pub devices_max: u64,
     /// How many it has.
     pub devices: u64,
+    /// Whether a client transaction id with other content is refused in EPP too.
+    pub strict_transaction_ids: bool,
 }
 
 impl AccountRow {
@@ -38,6 +40,7 @@ impl AccountRow {
             iccids_allowed: row.get("iccids_allowed")?,
             devices_max: unix(row, "devices_max")?,
             devices: unix(row, "devices")?,
+            strict_transaction_ids: row.get("strict_transaction_ids")?,
         })
     }
 }
@@ -59,6 +62,15 @@ pub(super) fn has_room(connection: &Connection, name: &str) -> Result<bool, Stor
         .bind(name)
         .optional(connection, sql::scalar)?;
     Ok(room.unwrap_or(false))
+}
+
+/// Whether a client transaction id with other content is refused in EPP too.
+pub(super) fn is_strict(connection: &Connection, name: &str) -> Result<bool, StoreError> {
+    let strict: Option<bool> =
+        sql::query("SELECT strict_transaction_ids FROM account WHERE name = ?")
+            .bind(name)
+            .optional(connection, sql::scalar)?;
+    Ok(strict.unwrap_or(false))
 }
 
 /// Whether there is an account of this name and role that is not disabled.
@@ -202,6 +214,11 @@ impl ChangeAccount {
                 sql::query("UPDATE account SET devices_max = ?2 WHERE name = ?1")
                     .bind(name)
                     .bind(sql_time(*devices_max))
+            }
+            AccountChange::StrictTransactionIds(strict) => {
+                sql::query("UPDATE account SET strict_transaction_ids = ?2 WHERE name = ?1")
+                    .bind(name)
+                    .bind(*strict)
             }
             AccountChange::RevokeToken { token_id } => sql::query(
                 "UPDATE token SET revoked_at = coalesce(revoked_at, ?3)

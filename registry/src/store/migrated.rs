@@ -344,6 +344,7 @@ async fn accounts_may_do_what_they_could_and_retries_are_known() {
         let row = store.account(account).await.unwrap().unwrap();
         assert_eq!(row.devices, devices, "{account}");
         assert_eq!(row.iccids_allowed, prefixes == 1, "{account}");
+        assert!(!row.strict_transaction_ids, "{account}");
         let grants = store.grants(account).await.unwrap();
         assert_eq!(grants.prefixes, vec!["89"; prefixes], "{account}");
     }

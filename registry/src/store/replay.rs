@@ -4,6 +4,7 @@
 use iot_epp_api::Door;
 use iot_identity::DeviceId;
 
+use super::accounts::is_strict;
 use super::outcome::Rows;
 use super::rows::{self, sql_time};
 use super::sql::{self, Connection, Row};
@@ -58,8 +59,9 @@ pub(super) fn replay_of(
         return Ok(None);
     };
     if earlier.digest != origin.digest {
-        // EPP's clients number anew in each session (RFC 5730 §2.5): to them it is a new command.
-        let is_new = origin.door == Door::Epp.as_str();
+        // EPP's clients number anew in each session (RFC 5730 §2.5): to them it is a new command,
+        // unless the account says that its clients do not.
+        let is_new = origin.door == Door::Epp.as_str() && !is_strict(connection, &origin.account)?;
         return Ok((!is_new).then_some(Replay::OtherContent));
     }
     if earlier.in_progress {

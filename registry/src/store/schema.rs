@@ -4,13 +4,14 @@ use super::StoreError;
 use super::sql::{self, Connection};
 
 /// The steps from an empty file, in order; a released file never changes.
-pub(super) const STEPS: [&str; 6] = [
+pub(super) const STEPS: [&str; 7] = [
     include_str!("../../migrations/sqlite/0001_registry.sql"),
     include_str!("../../migrations/sqlite/0002_loaded_credentials.sql"),
     include_str!("../../migrations/sqlite/0003_refused_rows.sql"),
     include_str!("../../migrations/sqlite/0004_holds_of_a_backlog.sql"),
     include_str!("../../migrations/sqlite/0005_doors.sql"),
     include_str!("../../migrations/sqlite/0006_wrong_authorization_information.sql"),
+    include_str!("../../migrations/sqlite/0007_strict_transaction_ids.sql"),
 ];
 
 /// Carries out the steps that a database has not seen, each in a transaction of its own. How many it has
@@ -72,11 +73,11 @@ mod tests {
         let (_scratch, connection) = database();
         bring_up_to_date(&connection).unwrap();
         bring_up_to_date(&connection).unwrap();
-        connection.pragma_update(None, "user_version", 7).unwrap();
+        connection.pragma_update(None, "user_version", 8).unwrap();
         let error = bring_up_to_date(&connection).unwrap_err();
         assert!(matches!(
             error,
-            StoreError::NewerSchema { found: 7, known: 6 }
+            StoreError::NewerSchema { found: 8, known: 7 }
         ));
     }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use iot_epp_api::command::DeviceChange;
+use iot_epp_api::command::{AccountChange, AccountCommand, Command, DeviceChange};
 use iot_epp_api::device::SettableStatus;
-use iot_epp_api::{DeviceState, ResultCode};
+use iot_epp_api::{DeviceState, Reply, ResultCode};
 use iot_identity::Fingerprint;
 use rcgen::KeyPair;
 
@@ -66,7 +66,7 @@ async fn a_hundred_retries_of_one_create_through_both_doors_are_one_device() {
         let response = task.await.unwrap();
         firsts += usize::from(!response.replayed);
         match response.outcome {
-            Ok(iot_epp_api::Reply::Issued(issued)) => {
+            Ok(Reply::Issued(issued)) => {
                 certificates.insert(issued.certificate.certificate);
             }
             other => panic!("{other:?}"),
@@ -94,6 +94,50 @@ async fn one_id_with_other_content_is_refused_as_json_and_a_new_command_as_epp()
     let other = talk.give_as(&create(eid(3)), "SAME-ID").answer;
     assert_eq!(other.code, ResultCode::Completed, "{other:?}");
     assert!(matches!(stage.dns(eid(3), 1).await, Said::Active(_)));
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_asks_for_strictness_has_one_id_for_one_content_in_epp_too() {
+    let stage = Stage::open().await;
+    let (mno, lenient) = (
+        enrolled(&stage, "mno-a").await,
+        enrolled(&stage, "mno-b").await,
+    );
+    let strict = AccountChange::StrictTransactionIds;
+    stage.change("mno-a", strict(true)).await;
+    let Reply::Account(info_of) = mno
+        .done(Command::Account(AccountCommand::Info { name: None }))
+        .await
+    else {
+        panic!("no account");
+    };
+    assert!(info_of.strict_transaction_ids);
+    let mut talk = stage.talk(&mno);
+    let first = create(eid(1));
+    for replayed in [false, true] {
+        let answer = talk.give_as(&first, "SAME-ID").answer;
+        assert_eq!(answer.code, ResultCode::Completed, "{replayed}: {answer:?}");
+    }
+    for other in [create(eid(2)), delete(eid(1))] {
+        let refused = talk.give_as(&other, "SAME-ID").answer;
+        assert_eq!(refused.code, ResultCode::ParameterPolicy, "{refused:?}");
+        let said = format!("{refused:?}");
+        assert!(said.contains("clTRID"), "{said}");
+    }
+    assert_eq!(mno.code(info(eid(2))).await, ResultCode::ObjectDoesNotExist);
+    // A hold is carried out every time, under whatever id.
+    let held = talk.give_as(&hold(eid(1)), "SAME-ID").answer;
+    assert_eq!(held.code, ResultCode::Completed, "{held:?}");
+    // What one account asks for is no other's.
+    let mut other = stage.talk(&lenient);
+    for number in [3, 4] {
+        let answer = other.give_as(&create(eid(number)), "SAME-ID").answer;
+        assert_eq!(answer.code, ResultCode::Completed, "{answer:?}");
+    }
+    stage.change("mno-a", strict(false)).await;
+    let new = talk.give_as(&create(eid(2)), "SAME-ID").answer;
+    assert_eq!(new.code, ResultCode::Completed, "{new:?}");
     stage.close().await;
 }
 

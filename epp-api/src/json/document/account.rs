@@ -34,6 +34,9 @@ const TOKEN: Schema = Schema::Text(&Text {
     most: None,
     example: "an-example-of-a-token",
 });
+/// What strictness of transaction ids is.
+const STRICT: &str =
+    "Whether EPP too refuses a client transaction id that comes again with other content.";
 const ROLE: Schema = Schema::Names(|| Role::ALL.iter().map(|role| role.as_str()).collect());
 
 /// Makes an account.
@@ -62,6 +65,7 @@ pub(crate) enum AccountUpdate {
     RemovePrefix(IdPrefix),
     IccidsAllowed(bool),
     DevicesMax(u64),
+    StrictTransactionIds(bool),
 }
 
 pub(crate) const ACCOUNT_UPDATE: Document = Document::choice(
@@ -89,6 +93,7 @@ pub(crate) const ACCOUNT_UPDATE: Document = Document::choice(
             "Whether it may register ICCIDs.",
         ),
         required("devicesMax", ANY_NUMBER, "How many devices it may have."),
+        required("strictTransactionIds", Schema::Boolean, STRICT),
     ],
 );
 
@@ -102,6 +107,7 @@ impl AccountUpdate {
             AccountChange::RemovePrefix(prefix) => Self::RemovePrefix(prefix.clone()),
             AccountChange::AllowIccids(allowed) => Self::IccidsAllowed(*allowed),
             AccountChange::SetDevicesMax(most) => Self::DevicesMax(*most),
+            AccountChange::StrictTransactionIds(strict) => Self::StrictTransactionIds(*strict),
             AccountChange::RevokeToken { .. } | AccountChange::RevokeCertificate { .. } => {
                 return None;
             }
@@ -116,6 +122,7 @@ impl AccountUpdate {
             Self::RemovePrefix(prefix) => AccountChange::RemovePrefix(prefix),
             Self::IccidsAllowed(allowed) => AccountChange::AllowIccids(allowed),
             Self::DevicesMax(most) => AccountChange::SetDevicesMax(most),
+            Self::StrictTransactionIds(strict) => AccountChange::StrictTransactionIds(strict),
         }
     }
 }
@@ -233,6 +240,7 @@ pub(crate) const ACCOUNT_INFO: Document = Document::new(
         ),
         required("devicesMax", ANY_NUMBER, "How many devices it may have."),
         required("devices", ANY_NUMBER, "How many it has."),
+        required("strictTransactionIds", Schema::Boolean, STRICT),
         optional(
             "tokens",
             Schema::List {
