@@ -6,7 +6,7 @@ use super::content::Content;
 use crate::account::{AccountName, IdPrefix, Role};
 use crate::scope::Scopes;
 
-/// Most ids in one part of an imported list.
+/// Most ids in one part of an imported list, and of those that are taken out of it.
 pub const IMPORTED_IDS_MAX: usize = 1000;
 
 /// A command about accounts.
@@ -82,6 +82,9 @@ pub enum AccountChange {
     AddPrefix(IdPrefix),
     /// It may register ids that begin with these digits no longer.
     RemovePrefix(IdPrefix),
+    /// 1 to [`IMPORTED_IDS_MAX`] ids are in its list no longer; those that are not in it are taken as
+    /// told again. Devices that are registered stay.
+    RemoveIds(Vec<DeviceId>),
     /// Whether it may register ICCIDs.
     AllowIccids(bool),
     /// How many devices it may have.
@@ -186,6 +189,12 @@ impl AccountChange {
             Self::RemovePrefix(prefix) => {
                 content.parameter("remove-prefix");
                 content.parameter(prefix.as_str());
+            }
+            Self::RemoveIds(device_ids) => {
+                content.parameter("remove-ids");
+                for device_id in device_ids {
+                    content.parameter(device_id.as_octets());
+                }
             }
             Self::AllowIccids(allowed) => {
                 content.parameter("allow-iccids");

@@ -196,6 +196,7 @@ fn account_changes() -> Vec<AccountChange> {
         AccountChange::Enable,
         AccountChange::AddPrefix(prefix.clone()),
         AccountChange::RemovePrefix(prefix),
+        AccountChange::RemoveIds(vec![id()]),
         AccountChange::AllowIccids(true),
         AccountChange::AllowIccids(false),
         AccountChange::SetDevicesMax(1),

@@ -239,6 +239,7 @@ fn any_account_change() -> impl Strategy<Value = AccountChange> {
         Just(AccountChange::Enable),
         prefix().prop_map(AccountChange::AddPrefix),
         prefix().prop_map(AccountChange::RemovePrefix),
+        vec(any_id(), 1..5).prop_map(AccountChange::RemoveIds),
         any::<bool>().prop_map(AccountChange::AllowIccids),
         any::<u64>().prop_map(AccountChange::SetDevicesMax),
         any::<bool>().prop_map(AccountChange::StrictTransactionIds),

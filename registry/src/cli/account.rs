@@ -45,6 +45,13 @@ pub(super) enum AccountCommand {
         /// The file.
         file: PathBuf,
     },
+    /// Take the ids of a file, one a line, out of the account's list; devices stay registered.
+    RemoveIds {
+        #[command(flatten)]
+        account: OneAccount,
+        /// The file.
+        file: PathBuf,
+    },
     /// Whether an account may register ICCIDs.
     AllowIccids {
         #[command(flatten)]
@@ -185,6 +192,7 @@ pub(super) async fn run(directory: &Directory, command: &AccountCommand) -> anyh
             change(account, AccountChange::RemovePrefix(prefix.clone())).await
         }
         AccountCommand::ImportIds { account, file } => import_ids(directory, account, file).await,
+        AccountCommand::RemoveIds { account, file } => remove_ids(directory, account, file).await,
         AccountCommand::AllowIccids { account, allowed } => {
             change(account, AccountChange::AllowIccids(*allowed)).await
         }
@@ -279,21 +287,27 @@ async fn add(directory: &Directory, arguments: &AddArguments) -> anyhow::Result<
     Ok(())
 }
 
-async fn import_ids(
-    directory: &Directory,
-    account: &OneAccount,
-    file: &Path,
-) -> anyhow::Result<()> {
+/// The ids of a file, one a line.
+fn ids_of(file: &Path) -> anyhow::Result<Vec<DeviceId>> {
     let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let mut device_ids = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim();
         if !line.is_empty() {
             let parsed = DeviceId::parse(line);
-            device_ids
-                .push(parsed.with_context(|| format!("line {number}; nothing was imported"))?);
+            device_ids.push(parsed.with_context(|| format!("line {number}; nothing was done"))?);
         }
     }
+    ensure!(!device_ids.is_empty(), "{} has no ids", file.display());
+    Ok(device_ids)
+}
+
+async fn import_ids(
+    directory: &Directory,
+    account: &OneAccount,
+    file: &Path,
+) -> anyhow::Result<()> {
+    let device_ids = ids_of(file)?;
     let mut added = 0;
     for part in device_ids.chunks(IMPORTED_IDS_MAX) {
         let command = Asked::ImportIds {
@@ -311,6 +325,36 @@ async fn import_ids(
     println!(
         "{added} ids imported, {} were there",
         device_ids.len() as u64 - added
+    );
+    Ok(())
+}
+
+async fn remove_ids(
+    directory: &Directory,
+    account: &OneAccount,
+    file: &Path,
+) -> anyhow::Result<()> {
+    let device_ids = ids_of(file)?;
+    let mut left = 0;
+    for (number, part) in device_ids.chunks(IMPORTED_IDS_MAX).enumerate() {
+        let command = Asked::Update {
+            name: account.name.clone(),
+            change: AccountChange::RemoveIds(part.to_vec()),
+        };
+        match ask(directory, &account.door, command).await {
+            Ok(Reply::Account(info)) => left = info.imported_ids,
+            Ok(other) => bail!("unexpected answer {other:?}"),
+            Err(error) => {
+                let told = number * IMPORTED_IDS_MAX;
+                return Err(error.context(format!(
+                    "the first {told} ids of the file are not in the list any more"
+                )));
+            }
+        }
+    }
+    println!(
+        "the {} ids of the file are not in the list any more; {left} are left in it",
+        device_ids.len()
     );
     Ok(())
 }

@@ -7,7 +7,7 @@ use super::audit::write_audit_text;
 use super::proofs::{self, NewToken};
 use super::rows::{named, optional_unix, sql_time, unix};
 use super::sql::{self, Connection, Row};
-use super::{Origin, Step, Store, StoreError};
+use super::{Origin, Step, Store, StoreError, grants};
 
 /// An account as the database has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,7 +160,10 @@ impl Step for ChangeAccount {
             return Ok(None);
         }
         let after = read(connection, &self.name)?;
-        let said = format!("{:?}", self.change);
+        let said = match &self.change {
+            AccountChange::RemoveIds(device_ids) => format!("RemoveIds({})", device_ids.len()),
+            change => format!("{change:?}"),
+        };
         let before = format!("disabled={}", before.disabled_at.is_some());
         let (origin, now) = (&self.origin, self.now);
         write_audit_text(
@@ -204,6 +207,11 @@ impl ChangeAccount {
                 sql::query("DELETE FROM account_prefix WHERE account = ?1 AND prefix = ?2")
                     .bind(name)
                     .bind(prefix.as_str())
+            }
+            AccountChange::RemoveIds(device_ids) => {
+                grants::remove_ids(connection, name, device_ids)?;
+                // Those that were not in the list are as they are to be.
+                return Ok(true);
             }
             AccountChange::AllowIccids(allowed) => {
                 sql::query("UPDATE account SET iccids_allowed = ?2 WHERE name = ?1")

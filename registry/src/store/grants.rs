@@ -77,6 +77,23 @@ impl Step for ImportIds {
     }
 }
 
+/// Takes ids out of an account's list; returns how many were in it. The lists of others, and devices
+/// that are registered, stay as they are.
+pub(super) fn remove_ids(
+    connection: &Connection,
+    name: &str,
+    device_ids: &[DeviceId],
+) -> Result<u64, StoreError> {
+    let mut removed = 0;
+    for device_id in device_ids {
+        removed += sql::query("DELETE FROM imported_id WHERE device_id = ? AND account = ?")
+            .bind(device_id.as_str())
+            .bind(name)
+            .execute(connection)? as u64;
+    }
+    Ok(removed)
+}
+
 /// Lets a provider send certificate requests for slots bound to it, or no longer; false when there is
 /// no such provider.
 #[derive(Debug)]

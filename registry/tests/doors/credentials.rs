@@ -234,6 +234,120 @@ async fn an_id_is_registered_from_ranges_and_lists_only() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ids_that_are_taken_out_of_the_list_are_registered_no_longer_and_devices_stay() {
+    let stage = Stage::open().await;
+    let (listed, ranged) = (
+        stage.party("mno-list", Role::Mno).await,
+        stage.mno("mno-range").await,
+    );
+    let ids = |numbers: &[u64]| numbers.iter().copied().map(eid).collect::<Vec<_>>();
+    for (name, numbers) in [("mno-list", &[1, 2, 3][..]), ("mno-range", &[4][..])] {
+        let import = AccountCommand::ImportIds {
+            name: account(name),
+            device_ids: ids(numbers),
+        };
+        stage.operator.done(Command::Account(import)).await;
+    }
+    let remove = |numbers: &[u64]| {
+        Command::Account(AccountCommand::Update {
+            name: account("mno-list"),
+            change: AccountChange::RemoveIds(ids(numbers)),
+        })
+    };
+    let left = |reply: Reply| match reply {
+        Reply::Account(info) => info.imported_ids,
+        other => panic!("{other:?}"),
+    };
+    listed.issued(create(eid(1))).await;
+    // What is not in the list, or in another account's, is taken as told again.
+    for told in [&[1, 2][..], &[2, 1], &[4, 9]] {
+        assert_eq!(left(stage.operator.done(remove(told)).await), 1, "{told:?}");
+    }
+    assert_eq!(
+        listed.code(create(eid(2))).await,
+        ResultCode::ParameterPolicy
+    );
+    listed.issued(new_slot(eid(1), new_csr(), None)).await;
+    listed.changed(hold(eid(1))).await;
+    listed.issued(create(eid(3))).await;
+    // It is in nobody's list any more: prefixes decide.
+    ranged.issued(create(eid(2))).await;
+    ranged.issued(create(eid(4))).await;
+
+    let of_nobody = Command::Account(AccountCommand::Update {
+        name: account("mno-nobody"),
+        change: AccountChange::RemoveIds(ids(&[3])),
+    });
+    assert_eq!(
+        stage.operator.code(of_nobody).await,
+        ResultCode::ObjectDoesNotExist
+    );
+    assert_eq!(
+        listed.code(remove(&[3])).await,
+        ResultCode::AuthorizationError
+    );
+    let too_many: Vec<u64> = (0..=1000).collect();
+    for numbers in [&[][..], &too_many] {
+        let refused = stage.operator.refused(remove(numbers)).await;
+        assert_eq!(refused.code, ResultCode::ParameterRange, "{refused}");
+        assert!(refused.reason.contains("removeIds"), "{refused}");
+    }
+    stage.close().await;
+}
+
+/// What `iot-registry account …` says beside the running registry.
+fn account_program(stage: &Stage, arguments: &[&str]) -> (bool, String) {
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_iot-registry"));
+    program.arg("--dir").arg(stage.directory.root());
+    let server = stage.running.listen.api.to_string();
+    program.arg("account").args(arguments);
+    program.args(["--server", &server]);
+    let output = tokio::task::block_in_place(|| program.output()).unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(said).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line_adds_and_takes_out_the_ids_of_a_file_and_sets_strictness() {
+    let stage = Stage::open().await;
+    stage.party("mno-list", Role::Mno).await;
+    let scratch = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: String| {
+        let path = scratch.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let lines = |numbers: std::ops::Range<u64>| -> String {
+        numbers
+            .map(|number| format!(" {}\n\n", eid(number)))
+            .collect()
+    };
+    let (many, most) = (file("many", lines(0..1100)), file("most", lines(5..1200)));
+    let told = account_program(&stage, &["import-ids", "mno-list", &many]);
+    assert_eq!(told, (true, "1100 ids imported, 0 were there\n".to_owned()));
+    let removed = "the 1195 ids of the file are not in the list any more; 5 are left in it\n";
+    for _ in 0..2 {
+        let told = account_program(&stage, &["remove-ids", "mno-list", &most]);
+        assert_eq!(told, (true, removed.to_owned()));
+    }
+    for (name, text, reason) in [
+        ("no ids", String::new(), "has no ids"),
+        ("no id", lines(0..1) + "12\n", "line 3; nothing was done"),
+    ] {
+        let file = file(name, text);
+        let (done, said) = account_program(&stage, &["remove-ids", "mno-list", &file]);
+        assert!(!done && said.contains(reason), "{said}");
+    }
+    for (strict, is_said) in [("true", true), ("false", false)] {
+        let asked = ["strict-transaction-ids", "mno-list", strict];
+        let (done, said) = account_program(&stage, &asked);
+        assert!(done && said.contains("clTRID") == is_said, "{said}");
+        assert!(said.contains("imported ids  5"), "{said}");
+    }
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_makes_no_credential_that_may_do_more_than_itself() {
     let stage = Stage::open().await;
     let mno = stage.mno("mno-a").await;

@@ -34,6 +34,11 @@ const TOKEN: Schema = Schema::Text(&Text {
     most: None,
     example: "an-example-of-a-token",
 });
+const IDS: Schema = Schema::List {
+    of: &DEVICE_ID,
+    fewest: 1,
+    most: Some(IMPORTED_IDS_MAX),
+};
 /// What strictness of transaction ids is.
 const STRICT: &str =
     "Whether EPP too refuses a client transaction id that comes again with other content.";
@@ -63,6 +68,7 @@ pub(crate) enum AccountUpdate {
     Disabled(bool),
     AddPrefix(IdPrefix),
     RemovePrefix(IdPrefix),
+    RemoveIds(Vec<DeviceId>),
     IccidsAllowed(bool),
     DevicesMax(u64),
     StrictTransactionIds(bool),
@@ -88,6 +94,11 @@ pub(crate) const ACCOUNT_UPDATE: Document = Document::choice(
             "It may register ids that begin with these digits no longer.",
         ),
         required(
+            "removeIds",
+            IDS,
+            "These are in its list no longer; those that are not in it are taken as told again.",
+        ),
+        required(
             "iccidsAllowed",
             Schema::Boolean,
             "Whether it may register ICCIDs.",
@@ -105,6 +116,7 @@ impl AccountUpdate {
             AccountChange::Enable => Self::Disabled(false),
             AccountChange::AddPrefix(prefix) => Self::AddPrefix(prefix.clone()),
             AccountChange::RemovePrefix(prefix) => Self::RemovePrefix(prefix.clone()),
+            AccountChange::RemoveIds(device_ids) => Self::RemoveIds(device_ids.clone()),
             AccountChange::AllowIccids(allowed) => Self::IccidsAllowed(*allowed),
             AccountChange::SetDevicesMax(most) => Self::DevicesMax(*most),
             AccountChange::StrictTransactionIds(strict) => Self::StrictTransactionIds(*strict),
@@ -114,16 +126,20 @@ impl AccountUpdate {
         })
     }
 
-    pub(crate) fn into_change(self) -> AccountChange {
-        match self {
+    pub(crate) fn into_change(self) -> Result<AccountChange, Refusal> {
+        Ok(match self {
             Self::Disabled(true) => AccountChange::Disable,
             Self::Disabled(false) => AccountChange::Enable,
             Self::AddPrefix(prefix) => AccountChange::AddPrefix(prefix),
             Self::RemovePrefix(prefix) => AccountChange::RemovePrefix(prefix),
+            Self::RemoveIds(device_ids) => {
+                let device_ids = bounded_ids(device_ids, "removeIds", IMPORTED_IDS_MAX)?;
+                AccountChange::RemoveIds(device_ids)
+            }
             Self::IccidsAllowed(allowed) => AccountChange::AllowIccids(allowed),
             Self::DevicesMax(most) => AccountChange::SetDevicesMax(most),
             Self::StrictTransactionIds(strict) => AccountChange::StrictTransactionIds(strict),
-        }
+        })
     }
 }
 
@@ -139,18 +155,14 @@ pub(crate) const IDS_IMPORT: Document = Document::new(
     "Gives an account device ids that it may register, beside its prefixes.",
     &[required(
         "deviceIds",
-        Schema::List {
-            of: &DEVICE_ID,
-            fewest: 1,
-            most: Some(IMPORTED_IDS_MAX),
-        },
+        IDS,
         "The ids; those that are there already are taken as told again.",
     )],
 );
 
 impl IdsImport {
     pub(crate) fn into_command(self, name: AccountName) -> Result<Command, Refusal> {
-        let device_ids = bounded_ids(self.device_ids, IMPORTED_IDS_MAX)?;
+        let device_ids = bounded_ids(self.device_ids, "deviceIds", IMPORTED_IDS_MAX)?;
         Ok(Command::Account(AccountCommand::ImportIds {
             name,
             device_ids,
@@ -159,12 +171,16 @@ impl IdsImport {
 }
 
 /// Checks that there is one id at least, and not too many.
-pub(crate) fn bounded_ids(ids: Vec<DeviceId>, most: usize) -> Result<Vec<DeviceId>, Refusal> {
+pub(crate) fn bounded_ids(
+    ids: Vec<DeviceId>,
+    member: &str,
+    most: usize,
+) -> Result<Vec<DeviceId>, Refusal> {
     if (1..=most).contains(&ids.len()) {
         return Ok(ids);
     }
-    let reason = format!("the member \"deviceIds\" has to have 1 to {most} ids");
-    Err(Refusal::new(ResultCode::ParameterRange, reason).at("$.deviceIds"))
+    let reason = format!("the member \"{member}\" has to have 1 to {most} ids");
+    Err(Refusal::new(ResultCode::ParameterRange, reason).at(format!("$.{member}")))
 }
 
 /// Makes a token.

@@ -170,7 +170,7 @@ fn change(given: &Given, change: AccountChange) -> Command {
 
 fn update(given: Given, octets: &[u8]) -> Result<Command, Refusal> {
     let document: AccountUpdate = body::read(octets)?;
-    Ok(change(&given, document.into_change()))
+    Ok(change(&given, document.into_change()?))
 }
 
 fn import(given: Given, octets: &[u8]) -> Result<Command, Refusal> {

@@ -215,7 +215,7 @@ fn create(_: Given, octets: &[u8]) -> Result<Command, Refusal> {
 
 fn check(_: Given, octets: &[u8]) -> Result<Command, Refusal> {
     let document: DeviceCheck = body::read(octets)?;
-    let device_ids = bounded_ids(document.device_ids, DEVICES_MAX.into())?;
+    let device_ids = bounded_ids(document.device_ids, "deviceIds", DEVICES_MAX.into())?;
     Ok(Command::Device(DeviceCommand::Check { device_ids }))
 }
 
