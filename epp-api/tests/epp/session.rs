@@ -19,6 +19,7 @@ fn a_session_goes_from_greeting_to_logout() {
     driven.say(&example("login"));
     let check = driven.check_login();
     assert_eq!(check.account, account("mno-one"));
+    assert_eq!(check.client_transaction_id, Some(client_id("MNO-0001")));
     assert_eq!(check.password.expose(), "an example of a long password");
     assert_eq!(
         check.new_password.unwrap().expose(),

@@ -92,17 +92,9 @@ impl EppRegistry for Service {
         let CertificateLogin {
             certificates,
             login,
+            server_transaction_id,
         } = login;
-        let transaction = iot_epp_api::server_transaction_id(random_octets());
-        let checked = self
-            .log_in(
-                &login.account,
-                login.password,
-                login.new_password,
-                transaction,
-            )
-            .await;
-        let verdict = match checked {
+        let verdict = match self.log_in(login, &server_transaction_id).await {
             Ok(Login::Right) => LoginVerdict::Accepted,
             Ok(Login::Wrong) => LoginVerdict::Wrong,
             Err(_) => LoginVerdict::Unavailable,

@@ -4,8 +4,10 @@ use std::num::NonZeroU32;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use iot_epp_api::Problem;
+use iot_epp_api::epp::ServerTransactionId;
+use iot_epp_api::epp::session::LoginCheck;
 use iot_epp_api::secret::Secret;
-use iot_epp_api::{AccountName, Problem};
 use ring::pbkdf2;
 
 use super::{Service, store_problem};
@@ -83,27 +85,26 @@ impl Service {
     /// The database cannot say.
     pub(super) async fn log_in(
         &self,
-        account: &AccountName,
-        password: Secret,
-        new_password: Option<Secret>,
-        server_transaction_id: String,
+        login: LoginCheck,
+        server_transaction_id: &ServerTransactionId,
     ) -> Result<Login, Problem> {
+        let account = &login.account;
         let verifying = self.inner.logins.turn(account.as_str()).await;
         let kept = self.store().password(account.as_str()).await;
         let kept = kept.map_err(store_problem)?;
-        let is_right = is_right(kept, password).await;
+        let is_right = is_right(kept, login.password).await;
         verifying.end(is_right);
         if !is_right {
             return Ok(Login::Wrong);
         }
-        if let Some(new_password) = new_password {
+        if let Some(new_password) = login.new_password {
             let step = SetPassword {
                 origin: Origin {
                     account: account.to_string(),
                     door: iot_epp_api::Door::Epp.as_str(),
                     verb: "session.login",
-                    client_transaction_id: None,
-                    server_transaction_id,
+                    client_transaction_id: login.client_transaction_id.map(|id| id.to_string()),
+                    server_transaction_id: server_transaction_id.to_string(),
                     digest: [0; 32],
                 },
                 name: account.to_string(),

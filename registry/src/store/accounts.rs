@@ -4,8 +4,9 @@ use iot_epp_api::Role;
 use iot_epp_api::command::AccountChange;
 
 use super::audit::write_audit_text;
+use super::audited_account::{about, about_token, audited_account};
 use super::proofs::{self, NewToken};
-use super::rows::{named, optional_unix, sql_time, unix};
+use super::rows::{corrupt, named, optional_unix, sql_time, unix};
 use super::sql::{self, Connection, Row};
 use super::{Origin, Step, Store, StoreError, grants};
 
@@ -28,6 +29,8 @@ pub struct AccountRow {
     pub devices: u64,
     /// Whether a client transaction id with other content is refused in EPP too.
     pub strict_transaction_ids: bool,
+    /// When its password was set.
+    pub password_set_at: Option<u64>,
 }
 
 impl AccountRow {
@@ -41,6 +44,7 @@ impl AccountRow {
             devices_max: unix(row, "devices_max")?,
             devices: unix(row, "devices")?,
             strict_transaction_ids: row.get("strict_transaction_ids")?,
+            password_set_at: optional_unix(row, "password_set_at")?,
         })
     }
 }
@@ -128,9 +132,11 @@ impl Step for CreateAccount {
         if result == 0 {
             return Ok(false);
         }
-        proofs::insert_token(connection, &self.name, &self.token, self.now)?;
-        let after = Some(self.role.as_str());
-        write_audit_text(connection, &self.origin, &self.name, None, after, self.now)?;
+        let (origin, name, now) = (&self.origin, &self.name, self.now);
+        let token_id = proofs::insert_token(connection, name, &self.token, now)?;
+        let after = required(connection, name)?;
+        let after = audited_account(&after, about_token(connection, name, token_id)?);
+        write_audit_text(connection, origin, name, None, Some(&after), now)?;
         Ok(true)
     }
 }
@@ -156,25 +162,17 @@ impl Step for ChangeAccount {
         let Some(before) = read(connection, &self.name)? else {
             return Ok(None);
         };
-        if !self.apply(connection)? {
+        let (origin, name, now) = (&self.origin, &self.name, self.now);
+        let of_before = about(connection, name, &self.change, None)?;
+        let Some(changed) = self.apply(connection)? else {
             return Ok(None);
-        }
-        let after = read(connection, &self.name)?;
-        let said = match &self.change {
-            AccountChange::RemoveIds(device_ids) => format!("RemoveIds({})", device_ids.len()),
-            change => format!("{change:?}"),
         };
-        let before = format!("disabled={}", before.disabled_at.is_some());
-        let (origin, now) = (&self.origin, self.now);
-        write_audit_text(
-            connection,
-            origin,
-            &self.name,
-            Some(&before),
-            Some(&said),
-            now,
-        )?;
-        Ok(after)
+        let after = required(connection, name)?;
+        let of_after = about(connection, name, &self.change, Some(changed))?;
+        let before = audited_account(&before, of_before);
+        let said = audited_account(&after, of_after);
+        write_audit_text(connection, origin, name, Some(&before), Some(&said), now)?;
+        Ok(Some(after))
     }
 }
 
@@ -184,9 +182,14 @@ pub(super) fn read(connection: &Connection, name: &str) -> Result<Option<Account
         .optional(connection, AccountRow::read)
 }
 
+/// An account that is there.
+pub(super) fn required(connection: &Connection, name: &str) -> Result<AccountRow, StoreError> {
+    read(connection, name)?.ok_or_else(|| corrupt("an account is gone"))
+}
+
 impl ChangeAccount {
-    /// False when what is to be changed is not there.
-    fn apply(&self, connection: &Connection) -> Result<bool, StoreError> {
+    /// How many rows were changed; none when what is to be changed is not there.
+    fn apply(&self, connection: &Connection) -> Result<Option<u64>, StoreError> {
         let (name, now) = (&self.name, sql_time(self.now));
         let statement = match &self.change {
             AccountChange::Disable => sql::query(
@@ -209,9 +212,8 @@ impl ChangeAccount {
                     .bind(prefix.as_str())
             }
             AccountChange::RemoveIds(device_ids) => {
-                grants::remove_ids(connection, name, device_ids)?;
                 // Those that were not in the list are as they are to be.
-                return Ok(true);
+                return grants::remove_ids(connection, name, device_ids).map(Some);
             }
             AccountChange::AllowIccids(allowed) => {
                 sql::query("UPDATE account SET iccids_allowed = ?2 WHERE name = ?1")
@@ -243,7 +245,8 @@ impl ChangeAccount {
             .bind(sql_time(*certificate_id))
             .bind(now),
         };
-        Ok(statement.execute(connection)? > 0)
+        let changed = statement.execute(connection)? as u64;
+        Ok((changed > 0).then_some(changed))
     }
 }
 

@@ -3,9 +3,11 @@
 
 use iot_epp_api::Role;
 use iot_identity::DeviceId;
+use serde_json::json;
 
 use super::accounts::{is_enabled, read, require_enabled};
 use super::audit::write_audit_text;
+use super::audited_account::audited_account;
 use super::rows::{corrupt, sql_time};
 use super::sql::{self, Connection};
 use super::{Origin, Step, Store, StoreError};
@@ -50,9 +52,9 @@ impl Step for ImportIds {
 
     fn run(self, connection: &Connection) -> Result<Imported, StoreError> {
         require_enabled(connection, &self.origin.account)?;
-        if read(connection, &self.name)?.is_none() {
+        let Some(account) = read(connection, &self.name)? else {
             return Ok(Imported::NoAccount);
-        }
+        };
         for device_id in &self.device_ids {
             let other =
                 sql::query("SELECT 1 FROM imported_id WHERE device_id = ? AND account <> ?")
@@ -70,9 +72,10 @@ impl Step for ImportIds {
             let row = sql::query(insert).bind(device_id.as_str());
             added += row.bind(&self.name).execute(connection)? as u64;
         }
-        let said = format!("imported {added} ids");
-        let (origin, now) = (&self.origin, self.now);
-        write_audit_text(connection, origin, &self.name, None, Some(&said), now)?;
+        let (origin, name, now) = (&self.origin, &self.name, self.now);
+        let before = audited_account(&account, json!({}));
+        let after = audited_account(&account, json!({ "idsImported": added }));
+        write_audit_text(connection, origin, name, Some(&before), Some(&after), now)?;
         Ok(Imported::Added(added))
     }
 }
@@ -135,8 +138,18 @@ impl Step for Consent {
         if changed == 0 && !is_enabled {
             return Ok(false);
         }
-        let after = Some(if self.granted { "granted" } else { "withdrawn" });
-        write_audit_text(connection, &self.origin, &self.asp, None, after, self.now)?;
+        // Granting again, and withdrawing what was not granted, change no row.
+        let said = |granted: bool| json!({ "consent": granted }).to_string();
+        let (before, after) = (said(self.granted == (changed == 0)), said(self.granted));
+        let (origin, asp) = (&self.origin, &self.asp);
+        write_audit_text(
+            connection,
+            origin,
+            asp,
+            Some(&before),
+            Some(&after),
+            self.now,
+        )?;
         Ok(true)
     }
 }

@@ -11,6 +11,7 @@
 mod accounts;
 mod audit;
 mod audited;
+mod audited_account;
 mod change;
 mod checkpoint;
 mod completion;

@@ -2,8 +2,10 @@
 
 use iot_epp_api::{BearerToken, Role, Scopes};
 use ring::digest;
+use serde_json::json;
 
 use super::audit::write_audit_text;
+use super::audited_account::{about_certificate, about_token, audited_account};
 use super::rows::{corrupt, fingerprint, named, sql_time, unix};
 use super::sql::{self, Connection, Row};
 use super::{Origin, Step, Store, StoreError, accounts};
@@ -124,12 +126,13 @@ impl Step for AddToken {
     fn run(self, connection: &Connection) -> Result<Self::Output, StoreError> {
         let (origin, name, now) = (&self.origin, &self.name, self.now);
         accounts::require_enabled(connection, &origin.account)?;
-        if !exists(connection, name)? {
+        let Some(account) = accounts::read(connection, name)? else {
             return Ok(None);
-        }
+        };
         let token_id = insert_token(connection, name, &self.token, now)?;
-        let after = format!("token {token_id}: {}", self.token.scopes);
-        write_audit_text(connection, origin, name, None, Some(&after), now)?;
+        let before = audited_account(&account, json!({}));
+        let after = audited_account(&account, about_token(connection, name, token_id)?);
+        write_audit_text(connection, origin, name, Some(&before), Some(&after), now)?;
         Ok(Some(token_id))
     }
 }
@@ -164,9 +167,9 @@ impl Step for AddCertificate {
     fn run(self, connection: &Connection) -> Result<Self::Output, StoreError> {
         let (origin, name, now) = (&self.origin, &self.name, self.now);
         accounts::require_enabled(connection, &origin.account)?;
-        if !exists(connection, name)? {
+        let Some(account) = accounts::read(connection, name)? else {
             return Ok(CertificateAdded::NoAccount);
-        }
+        };
         let number: Option<i64> = sql::query(
             "INSERT INTO account_certificate (account, issuer_key, subject_key, fingerprint,
                                               not_after, created_at)
@@ -183,8 +186,9 @@ impl Step for AddCertificate {
             return Ok(CertificateAdded::KeyKnown);
         };
         let number = u64::try_from(number).map_err(corrupt)?;
-        let after = format!("client certificate {number}");
-        write_audit_text(connection, origin, name, None, Some(&after), now)?;
+        let before = audited_account(&account, json!({}));
+        let after = audited_account(&account, about_certificate(connection, name, number)?);
+        write_audit_text(connection, origin, name, Some(&before), Some(&after), now)?;
         Ok(CertificateAdded::Number(number))
     }
 }
@@ -206,7 +210,10 @@ impl Step for SetPassword {
     fn run(self, connection: &Connection) -> Result<bool, StoreError> {
         let (origin, name, now) = (&self.origin, &self.name, self.password.set_at);
         accounts::require_enabled(connection, &origin.account)?;
-        let changed = sql::query(
+        let Some(before) = accounts::read(connection, name)? else {
+            return Ok(false);
+        };
+        sql::query(
             "UPDATE account SET password_hash = ?, password_salt = ?, password_iterations = ?,
                     password_set_at = ?
              WHERE name = ?",
@@ -217,19 +224,11 @@ impl Step for SetPassword {
         .bind(sql_time(now))
         .bind(name)
         .execute(connection)?;
-        if changed == 0 {
-            return Ok(false);
-        }
-        write_audit_text(connection, origin, name, None, Some("password set"), now)?;
+        let before = audited_account(&before, json!({}));
+        let after = audited_account(&accounts::required(connection, name)?, json!({}));
+        write_audit_text(connection, origin, name, Some(&before), Some(&after), now)?;
         Ok(true)
     }
-}
-
-fn exists(connection: &Connection, name: &str) -> Result<bool, StoreError> {
-    let found = sql::query("SELECT 1 FROM account WHERE name = ?")
-        .bind(name)
-        .optional(connection, |_| Ok(()))?;
-    Ok(found.is_some())
 }
 
 fn recognised(row: &Row<'_>) -> Result<Recognised, StoreError> {

@@ -11,7 +11,8 @@ use iot_registry::store::{AuditReader, AuditRow};
 use crate::matrix::{Actor, Cast};
 use crate::stage::*;
 
-async fn rows_after(stage: &Stage, id: u64) -> Vec<AuditRow> {
+/// The rows behind this one.
+pub(crate) async fn rows_after(stage: &Stage, id: u64) -> Vec<AuditRow> {
     let reader = AuditReader::open(&stage.directory.database()).await;
     reader.unwrap().after(id, 10_000).await.unwrap()
 }
@@ -147,18 +148,13 @@ async fn a_row_names_the_slot_its_certificate_and_whom_it_is_for() {
     cast.losing.transfer(push(id, "mno-gaining")).await;
     let rows = rows_after(&cast.stage, 0).await;
     let of_device = rows.iter().filter(|row| row.object == id.as_str());
-    let states = |text: &Option<String>| -> serde_json::Value {
-        text.as_deref().map_or(serde_json::Value::Null, |text| {
-            serde_json::from_str(text).unwrap()
-        })
-    };
     let seen: Vec<_> = of_device
-        .map(|row| (states(&row.before), states(&row.after)))
+        .map(|row| (state(&row.before), state(&row.after)))
         .collect();
     let [created, auth_info, second, bound, withdrawn, pushed] = seen.as_slice() else {
         panic!("{seen:?}")
     };
-    let slot = |state: &serde_json::Value| state["slots"][0].clone();
+    let slot = |one: &serde_json::Value| one["slots"][0].clone();
     assert_eq!(slot(&created.1)["asp"], "asp-one");
     assert_eq!(slot(&created.1)["serial"].as_str().unwrap().len() % 2, 0);
     assert!(auth_info.0["authInfoUntil"].is_null() && auth_info.1["authInfoUntil"].is_u64());
@@ -175,6 +171,13 @@ async fn a_row_names_the_slot_its_certificate_and_whom_it_is_for() {
     assert_eq!(pushed.1["transfer"]["gaining"], "mno-gaining");
     assert_eq!(pushed.1["transfer"]["status"], "pending");
     cast.stage.close().await;
+}
+
+/// A state in a row; null where there is none.
+pub(crate) fn state(text: &Option<String>) -> serde_json::Value {
+    text.as_deref().map_or(serde_json::Value::Null, |text| {
+        serde_json::from_str(text).unwrap()
+    })
 }
 
 fn verify(directory: &Path, more: &[&str]) -> Output {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // a failed step is a failed test
 
 mod audit;
+mod audit_of_accounts;
 mod credentials;
 mod instant;
 mod jobs;

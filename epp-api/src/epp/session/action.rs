@@ -9,6 +9,7 @@ use crate::command::Request;
 use crate::epp::login::UserAgent;
 use crate::epp::transaction_id::ServerTransactionId;
 use crate::secret::Secret;
+use crate::transaction::ClientTransactionId;
 
 /// The time by both clocks, and the name of the next transaction: never the same one twice.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ pub struct LoginCheck {
     pub new_password: Option<Secret>,
     /// What the client runs on, where it says so.
     pub user_agent: Option<UserAgent>,
+    /// The client's name for the transaction.
+    pub client_transaction_id: Option<ClientTransactionId>,
 }
 
 /// What became of a login.

@@ -56,13 +56,14 @@ impl Session {
         self.waiting = Some(Waiting {
             login: Some(services),
             asked: Asked::Other,
-            client_transaction_id: id,
+            client_transaction_id: id.clone(),
         });
         Action::CheckLogin(LoginCheck {
             account: self.account.clone(),
             password: login.password,
             new_password: login.new_password,
             user_agent: login.user_agent,
+            client_transaction_id: id,
         })
     }
 

@@ -219,11 +219,18 @@ impl<R: EppRegistry> Driver<'_, R> {
             let shared = self.link.shared;
             let action = match action {
                 Action::CheckLogin(login) => {
-                    let connected = &mut self.connected;
-                    match check_login(shared, &self.certificates, connected, login).await {
+                    let (certificates, connected) = (&self.certificates, &mut self.connected);
+                    // What the registry records of the login carries the name that is answered.
+                    let server_transaction_id = new_transaction_id();
+                    let name = server_transaction_id.clone();
+                    match check_login(shared, certificates, connected, login, name).await {
                         Ok(outcome) => {
                             let (verdict, events) = (outcome.verdict, outcome.security_events);
-                            self.session.login_checked(verdict, events, &moment())
+                            let moment = Moment {
+                                server_transaction_id,
+                                ..moment()
+                            };
+                            self.session.login_checked(verdict, events, &moment)
                         }
                         Err(gave_up) => self.give_up(gave_up),
                     }

@@ -8,6 +8,7 @@ use tracing::{error, info};
 
 use crate::account::{AccountName, Caller};
 use crate::command::Request;
+use crate::epp::ServerTransactionId;
 use crate::epp::session::{LoginCheck, LoginVerdict};
 use crate::response::Response;
 use crate::result_code::ResultCode;
@@ -108,6 +109,7 @@ pub(super) async fn check_login<R: EppRegistry>(
     certificates: &Certificates,
     connected: &mut Connected,
     login: LoginCheck,
+    server_transaction_id: ServerTransactionId,
 ) -> Result<LoginOutcome, GaveUp> {
     let deadline = Instant::now() + shared.limits.command_timeout;
     let account = login.account.clone();
@@ -122,6 +124,7 @@ pub(super) async fn check_login<R: EppRegistry>(
         let login = CertificateLogin {
             certificates,
             login,
+            server_transaction_id,
         };
         registry.check_login(login).await
     });

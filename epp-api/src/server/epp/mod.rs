@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 
+use crate::epp::ServerTransactionId;
 use crate::epp::security_event::SecurityEvent;
 use crate::epp::session::{LoginCheck, LoginVerdict};
 use crate::server::Registry;
@@ -46,6 +47,8 @@ pub struct CertificateLogin {
     pub certificates: Certificates,
     /// The rest.
     pub login: LoginCheck,
+    /// The name of the transaction with which the login will be answered.
+    pub server_transaction_id: ServerTransactionId,
 }
 
 /// What came of a login.

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use iot_dns_zone::{Profile, ZoneKeys};
 use iot_epp_api::command::{AccountChange, AccountCommand};
+use iot_epp_api::epp::client::ReceivedResponse;
+use iot_epp_api::secret::Secret;
 use iot_epp_api::{AccountName, BearerToken, Command, IdPrefix, Reply, ResultCode, Role};
 use iot_identity::{DeviceId, Fingerprint, OwnerName, Slot, ZoneName};
 use iot_registry::clock::unix_now;
@@ -203,7 +205,19 @@ impl Stage {
 
     /// A conversation with the EPP door, logged in.
     pub(crate) fn talk(&self, party: &Party) -> Talk {
-        Talk::begin(self, party)
+        Talk::begin(self, party, None).0
+    }
+
+    /// The same, with a login that sets a new password; and what answers the login.
+    pub(crate) fn talk_with_new_password(
+        &self,
+        party: &mut Party,
+        password: &str,
+    ) -> (Talk, ReceivedResponse) {
+        let new = Secret::new(password);
+        let begun = Talk::begin(self, party, Some(new.clone()));
+        party.password = Some(new);
+        begun
     }
 
     /// Ends the registry; the program goes on with its directory.

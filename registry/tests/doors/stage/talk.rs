@@ -6,6 +6,7 @@ use std::sync::Arc;
 use iot_epp_api::epp::EppCommand;
 use iot_epp_api::epp::client::{Conversation, ConversationError, ReceivedResponse};
 use iot_epp_api::epp::mapping::said;
+use iot_epp_api::secret::Secret;
 use iot_epp_api::{ClientTransactionId, Command, ResultCode};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
@@ -21,7 +22,12 @@ pub(crate) struct Talk {
 }
 
 impl Talk {
-    pub(super) fn begin(stage: &Stage, party: &Party) -> Self {
+    /// Logs in, and sets the new password where one is given.
+    pub(super) fn begin(
+        stage: &Stage,
+        party: &Party,
+        new_password: Option<Secret>,
+    ) -> (Self, ReceivedResponse) {
         tokio::task::block_in_place(|| {
             let config = client_tls(stage.roots(), party.identity.as_ref(), &[]);
             let host = ServerName::try_from("localhost").unwrap();
@@ -37,9 +43,10 @@ impl Talk {
             };
             let id = talk.next_id();
             let password = party.password.clone().expect("the party is enrolled");
-            let login = talk.talk.login(&party.name, password, None, &id).unwrap();
+            let login = talk.talk.login(&party.name, password, new_password, &id);
+            let login = login.unwrap();
             assert_eq!(login.answer.code, ResultCode::Completed, "{login:?}");
-            talk
+            (talk, login)
         })
     }
 
