@@ -78,6 +78,38 @@ async fn a_new_password_counts_from_then_on() {
 }
 
 #[tokio::test]
+async fn a_session_ends_when_its_account_has_another_password_than_it_logged_in_with() {
+    let door = Door::open().await;
+    let mut before = door.logged_in(ONE).await;
+    let mut other = door.logged_in(TWO).await;
+    assert_eq!(before.ask(&frames::poll("A-1")).await.code(), 1300);
+    door.registry
+        .reset_password(ONE, "what an operator has made");
+    let create = frames::create("A-2", crate::registry::CSR);
+    let refused = before.ask(&create).await;
+    assert_eq!(refused.code(), 2501);
+    assert!(refused.has("<clTRID>A-2</clTRID>") && refused.has("password"));
+    before.ended().await;
+    assert_eq!(door.registry.device_count(), 0, "it was not carried out");
+    assert_eq!(other.ask(&frames::poll("A-1")).await.code(), 1300);
+
+    let mut with_it = door.greeted(&door.one).await;
+    let login = frames::login(ONE, "what an operator has made");
+    assert_eq!(with_it.ask(&login).await.code(), 1000);
+    // Who sets another one by a login goes on; who is logged in with the one before does not.
+    let mut changing = door.greeted(&door.one).await;
+    let own = "what the client has chosen";
+    let change = frames::login_with(ONE, "what an operator has made", Some(own));
+    assert_eq!(changing.ask(&change).await.code(), 1000);
+    for number in 1..3 {
+        let poll = frames::poll(&format!("B-{number}"));
+        assert_eq!(changing.ask(&poll).await.code(), 1300);
+    }
+    assert_eq!(with_it.ask(&frames::poll("C-1")).await.code(), 2501);
+    with_it.ended().await;
+}
+
+#[tokio::test]
 async fn what_was_not_logged_in_for_is_moved_into_the_result() {
     let door = Door::open().await;
     let mut wire = door.greeted(&door.one).await;

@@ -277,8 +277,12 @@ impl Service {
             origin,
             name: name.to_string(),
             password: passwords::record_of(password.clone()).await,
+            replacing: None,
         };
-        match self.store().commit(step).await.map_err(store_problem)? {
+        let set = self.store().commit(step).await;
+        // Before the answer: from then on sessions of the password before are refused.
+        self.inner.recognition.forget();
+        match set.map_err(store_problem)? {
             true => Ok(Reply::Password(password)),
             false => Err(Problem::object_does_not_exist()),
         }

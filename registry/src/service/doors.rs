@@ -3,12 +3,12 @@
 use iot_epp_api::epp::security_event::{SecurityEvent, SecurityEventKind, SecurityEventLevel};
 use iot_epp_api::epp::session::LoginVerdict;
 use iot_epp_api::message::Message;
-use iot_epp_api::server::epp::{CertificateLogin, EppRegistry, LoginOutcome};
+use iot_epp_api::server::epp::{CertificateLogin, EppRegistry, LoginOutcome, PasswordMark};
 use iot_epp_api::server::{Credential, Registry};
 use iot_epp_api::{AccountName, Caller, Command, Door, Problem, Request, Response};
 use tokio::sync::watch;
 
-use super::passwords::Login;
+use super::passwords::{Login, mark_of};
 use super::recognition::Proof;
 use super::{
     Handled, Service, caller_of, clock_problem, forbidden_problem, random_octets, store_problem,
@@ -94,16 +94,36 @@ impl EppRegistry for Service {
             login,
             server_transaction_id,
         } = login;
-        let verdict = match self.log_in(login, &server_transaction_id).await {
-            Ok(Login::Right) => LoginVerdict::Accepted,
-            Ok(Login::Wrong) => LoginVerdict::Wrong,
-            Err(_) => LoginVerdict::Unavailable,
+        let (verdict, password) = match self.log_in(login, &server_transaction_id).await {
+            Ok(Login::Right(mark)) => (LoginVerdict::Accepted, Some(mark)),
+            Ok(Login::Wrong) => (LoginVerdict::Wrong, None),
+            Err(_) => (LoginVerdict::Unavailable, None),
         };
         let mut outcome = LoginOutcome::from(verdict);
+        outcome.password = password;
         let own = certificates.first();
         let warning = own.and_then(|own| ends_soon(own, unix_now()));
         outcome.security_events.extend(warning);
         outcome
+    }
+
+    async fn has_password(
+        &self,
+        account: &AccountName,
+        mark: PasswordMark,
+    ) -> Result<bool, Problem> {
+        let recognition = &self.inner.recognition;
+        if let Some(present) = recognition.password(account) {
+            return Ok(present == mark);
+        }
+        let since = recognition.generation();
+        let kept = self.store().password(account.as_str()).await;
+        let Some(kept) = kept.map_err(store_problem)? else {
+            return Ok(false);
+        };
+        let present = mark_of(&kept);
+        recognition.keep_password(account, present, since);
+        Ok(present == mark)
     }
 }
 

@@ -8,6 +8,7 @@ use iot_epp_api::Problem;
 use iot_epp_api::epp::ServerTransactionId;
 use iot_epp_api::epp::session::LoginCheck;
 use iot_epp_api::secret::Secret;
+use iot_epp_api::server::epp::PasswordMark;
 use ring::pbkdf2;
 
 use super::{Service, store_problem};
@@ -22,8 +23,8 @@ const MADE_OCTETS: usize = 18;
 /// What came of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Login {
-    /// The password is right, and the new one is set.
-    Right,
+    /// The password is right, and the new one is set; what marks the one that the account has now.
+    Right(PasswordMark),
     /// Wrong password, no password, or no such account.
     Wrong,
 }
@@ -56,6 +57,11 @@ pub(super) async fn record_of(password: Secret) -> PasswordRecord {
         iterations: ITERATIONS,
         set_at,
     }
+}
+
+/// What marks a password: its salt is random, and another one for each.
+pub(super) fn mark_of(record: &PasswordRecord) -> PasswordMark {
+    PasswordMark(record.salt)
 }
 
 /// Whether a password is the one that is kept. Without one the same work is done.
@@ -94,24 +100,33 @@ impl Service {
         let kept = kept.map_err(store_problem)?;
         let is_right = is_right(kept, login.password).await;
         verifying.end(is_right);
-        if !is_right {
+        let Some(present) = kept.filter(|_| is_right) else {
             return Ok(Login::Wrong);
-        }
-        if let Some(new_password) = login.new_password {
-            let step = SetPassword {
-                origin: Origin {
-                    account: account.to_string(),
-                    door: iot_epp_api::Door::Epp.as_str(),
-                    verb: "session.login",
-                    client_transaction_id: login.client_transaction_id.map(|id| id.to_string()),
-                    server_transaction_id: server_transaction_id.to_string(),
-                    digest: [0; 32],
-                },
-                name: account.to_string(),
-                password: record_of(new_password).await,
-            };
-            self.store().commit(step).await.map_err(store_problem)?;
-        }
-        Ok(Login::Right)
+        };
+        let Some(new_password) = login.new_password else {
+            return Ok(Login::Right(mark_of(&present)));
+        };
+        let password = record_of(new_password).await;
+        let step = SetPassword {
+            origin: Origin {
+                account: account.to_string(),
+                door: iot_epp_api::Door::Epp.as_str(),
+                verb: "session.login",
+                client_transaction_id: login.client_transaction_id.map(|id| id.to_string()),
+                server_transaction_id: server_transaction_id.to_string(),
+                digest: [0; 32],
+            },
+            name: account.to_string(),
+            password,
+            // One that was reset since it was looked at stays.
+            replacing: Some(present.salt),
+        };
+        let set = self.store().commit(step).await;
+        // Before the answer: from then on sessions of the password before are refused.
+        self.inner.recognition.forget();
+        Ok(match set.map_err(store_problem)? {
+            true => Login::Right(mark_of(&password)),
+            false => Login::Wrong,
+        })
     }
 }

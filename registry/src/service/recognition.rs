@@ -1,5 +1,5 @@
 //! Accounts that were recognised a moment ago: the same token or certificate comes with every command,
-//! and is looked up in the database once.
+//! and is looked up in the database once; so is the password that sessions have logged in with.
 //!
 //! All changes of accounts pass through this process, which holds the directory's lock; whoever makes
 //! one has everything forgotten before it is answered. Steps look again in their own transaction.
@@ -7,8 +7,9 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use iot_epp_api::Caller;
 use iot_epp_api::server::Credential;
+use iot_epp_api::server::epp::PasswordMark;
+use iot_epp_api::{AccountName, Caller};
 use ring::digest;
 
 /// Credentials that are kept; when there are more, all are looked up again.
@@ -44,6 +45,8 @@ struct Known {
     /// Grows with every change of an account.
     generation: u64,
     callers: HashMap<Proof, Lasting>,
+    /// What marks the present passwords.
+    passwords: HashMap<AccountName, PasswordMark>,
 }
 
 #[derive(Debug)]
@@ -92,17 +95,40 @@ impl Recognition {
         known.callers.insert(proof, lasting);
     }
 
-    /// Accounts have changed.
+    /// Which password an account has, when that is known.
+    pub(super) fn password(&self, account: &AccountName) -> Option<PasswordMark> {
+        self.known().passwords.get(account).copied()
+    }
+
+    /// Keeps which password a lookup has found, unless accounts have changed since it began.
+    pub(super) fn keep_password(
+        &self,
+        account: &AccountName,
+        mark: PasswordMark,
+        since: Generation,
+    ) {
+        let mut known = self.known();
+        if known.generation != since.0 {
+            return;
+        }
+        if known.passwords.len() >= KNOWN_MAX {
+            known.passwords.clear();
+        }
+        known.passwords.insert(account.clone(), mark);
+    }
+
+    /// Accounts or their passwords have changed.
     pub(super) fn forget(&self) {
         let mut known = self.known();
         known.generation += 1;
         known.callers.clear();
+        known.passwords.clear();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use iot_epp_api::{AccountName, Role, Scopes};
+    use iot_epp_api::{Role, Scopes};
 
     use super::*;
 
@@ -140,6 +166,18 @@ mod tests {
         for token in ["one", "two"] {
             assert_eq!(recognition.caller(&proof(token), 1), None, "{token}");
         }
+    }
+
+    #[test]
+    fn a_password_is_known_until_accounts_change() {
+        let recognition = Recognition::default();
+        let (account, mark) = (caller().account, PasswordMark([1; 16]));
+        let before = recognition.generation();
+        recognition.keep_password(&account, mark, before);
+        assert_eq!(recognition.password(&account), Some(mark));
+        recognition.forget();
+        recognition.keep_password(&account, mark, before);
+        assert_eq!(recognition.password(&account), None);
     }
 
     #[test]

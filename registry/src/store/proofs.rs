@@ -193,7 +193,8 @@ impl Step for AddCertificate {
     }
 }
 
-/// Sets the password of an account; false when there is no such account.
+/// Sets the password of an account; false when there is no such account, or it has another password
+/// than the one that is to be replaced.
 #[derive(Debug)]
 pub struct SetPassword {
     /// Who asks.
@@ -202,6 +203,8 @@ pub struct SetPassword {
     pub name: String,
     /// What is kept of the password.
     pub password: PasswordRecord,
+    /// Salt of the password in whose place it comes; whichever there is when none.
+    pub replacing: Option<[u8; 16]>,
 }
 
 impl Step for SetPassword {
@@ -213,17 +216,21 @@ impl Step for SetPassword {
         let Some(before) = accounts::read(connection, name)? else {
             return Ok(false);
         };
-        sql::query(
-            "UPDATE account SET password_hash = ?, password_salt = ?, password_iterations = ?,
-                    password_set_at = ?
-             WHERE name = ?",
+        let changed = sql::query(
+            "UPDATE account SET password_hash = ?1, password_salt = ?2, password_iterations = ?3,
+                    password_set_at = ?4
+             WHERE name = ?5 AND (?6 IS NULL OR password_salt = ?6)",
         )
         .bind(self.password.hash.as_slice())
         .bind(self.password.salt.as_slice())
         .bind(i64::from(self.password.iterations))
         .bind(sql_time(now))
         .bind(name)
+        .bind(self.replacing.as_ref().map(<[u8; 16]>::as_slice))
         .execute(connection)?;
+        if changed == 0 {
+            return Ok(false);
+        }
         let before = audited_account(&before, json!({}));
         let after = audited_account(&accounts::required(connection, name)?, json!({}));
         write_audit_text(connection, origin, name, Some(&before), Some(&after), now)?;

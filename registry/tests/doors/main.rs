@@ -9,6 +9,7 @@ mod jobs;
 mod lifecycle;
 mod matrix;
 mod openapi;
+mod passwords;
 mod providers;
 mod stage;
 mod stories;

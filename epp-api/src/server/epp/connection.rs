@@ -23,7 +23,7 @@ use crate::server::accepting::Stopping;
 use crate::server::epp::exchange::{GaveUp, carry_out, check_login};
 use crate::server::epp::listener::Shared;
 use crate::server::epp::sessions::Connected;
-use crate::server::epp::{Certificates, EppRegistry};
+use crate::server::epp::{Certificates, EppRegistry, PasswordMark};
 
 /// Octets that are read at once; most frames are shorter.
 const PIECE_OCTETS: usize = 8 * 1024;
@@ -64,6 +64,7 @@ pub(super) async fn serve_connection<R: EppRegistry>(
                 session,
                 certificates,
                 connected,
+                password: None,
             };
             let end = driver.drive(stopping).await;
             let end = end.err().map(|error| error.to_string());
@@ -187,6 +188,8 @@ struct Driver<'s, R> {
     session: Session,
     certificates: Certificates,
     connected: Connected,
+    /// That of the login.
+    password: Option<PasswordMark>,
 }
 
 impl<R: EppRegistry> Driver<'_, R> {
@@ -225,6 +228,7 @@ impl<R: EppRegistry> Driver<'_, R> {
                     let name = server_transaction_id.clone();
                     match check_login(shared, certificates, connected, login, name).await {
                         Ok(outcome) => {
+                            self.password = outcome.password;
                             let (verdict, events) = (outcome.verdict, outcome.security_events);
                             let moment = Moment {
                                 server_transaction_id,
@@ -236,8 +240,9 @@ impl<R: EppRegistry> Driver<'_, R> {
                     }
                 }
                 Action::CarryOut(request) => {
-                    let account = self.session.account();
-                    match carry_out(shared, &self.certificates, account, *request).await {
+                    let (account, password) = (self.session.account(), self.password);
+                    let certificates = &self.certificates;
+                    match carry_out(shared, certificates, account, password, *request).await {
                         Ok(response) => self.session.answered(response, &moment()),
                         Err(gave_up) => self.give_up(gave_up),
                     }

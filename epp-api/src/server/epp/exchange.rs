@@ -15,7 +15,7 @@ use crate::result_code::ResultCode;
 use crate::server::Credential;
 use crate::server::epp::listener::Shared;
 use crate::server::epp::sessions::Connected;
-use crate::server::epp::{CertificateLogin, Certificates, EppRegistry, LoginOutcome};
+use crate::server::epp::{CertificateLogin, Certificates, EppRegistry, LoginOutcome, PasswordMark};
 
 /// Why a session is told something else than what the registry answered.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +27,10 @@ pub(super) struct GaveUp {
 const SUSPENDED: GaveUp = GaveUp {
     code: ResultCode::AuthenticationErrorClosing,
     reason: "the client certificate belongs to no active account any more",
+};
+const OTHER_PASSWORD: GaveUp = GaveUp {
+    code: ResultCode::AuthenticationErrorClosing,
+    reason: "the account has another password than the one that this session has logged in with",
 };
 const UNKNOWN_ACCOUNT: GaveUp = GaveUp {
     code: ResultCode::CommandFailed,
@@ -61,16 +65,36 @@ async fn present_caller<R: EppRegistry>(
     }
 }
 
+/// That a session has logged in with the password that the account has at this moment.
+async fn require_password<R: EppRegistry>(
+    shared: &Shared<R>,
+    account: &AccountName,
+    password: Option<PasswordMark>,
+    deadline: Instant,
+) -> Result<(), GaveUp> {
+    let Some(mark) = password else {
+        return Ok(());
+    };
+    let is_present = shared.registry.has_password(account, mark);
+    match timeout_at(deadline, is_present).await {
+        Ok(Ok(true)) => Ok(()),
+        Ok(Ok(false)) => Err(OTHER_PASSWORD),
+        Ok(Err(_)) | Err(_) => Err(UNKNOWN_ACCOUNT),
+    }
+}
+
 /// Has the registry carry out a request in a task of its own: a client that goes away, or the
 /// deadline, must not stop a command half-way.
 pub(super) async fn carry_out<R: EppRegistry>(
     shared: &Shared<R>,
     certificates: &Certificates,
     account: &AccountName,
+    password: Option<PasswordMark>,
     request: Request,
 ) -> Result<Response, GaveUp> {
     let deadline = Instant::now() + shared.limits.command_timeout;
     let caller = present_caller(shared, certificates, account, deadline).await?;
+    require_password(shared, account, password, deadline).await?;
     let permit = timeout_at(deadline, Arc::clone(&shared.commands).acquire_owned());
     let permit = permit.await.map_err(|_| NOT_BEGUN)?;
     let permit = permit.expect("the semaphore is never closed");

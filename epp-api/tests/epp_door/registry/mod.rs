@@ -9,7 +9,7 @@ use iot_epp_api::command::{Command, DeviceCommand};
 use iot_epp_api::epp::LoginVerdict;
 use iot_epp_api::epp::security_event::SecurityEvent;
 use iot_epp_api::message::Message;
-use iot_epp_api::server::epp::{CertificateLogin, EppRegistry, LoginOutcome};
+use iot_epp_api::server::epp::{CertificateLogin, EppRegistry, LoginOutcome, PasswordMark};
 use iot_epp_api::server::{Credential, Registry};
 use iot_epp_api::{
     AccountName, Caller, Problem, Request, Response, ResultCode, Role, Scopes,
@@ -68,6 +68,10 @@ impl TestRegistry {
 
     pub(crate) fn disable(&self, name: &str) {
         self.with(|state| state.disabled.push(account(name)));
+    }
+
+    pub(crate) fn reset_password(&self, name: &str, password: &str) {
+        self.with(|state| state.passwords.insert(account(name), password.to_owned()));
     }
 
     pub(crate) fn revoke(&self, certificate: &[u8]) {
@@ -160,6 +164,7 @@ impl EppRegistry for TestRegistry {
     async fn check_login(&self, login: CertificateLogin) -> LoginOutcome {
         self.logins.fetch_add(1, Ordering::SeqCst);
         let login = login.login;
+        let account = login.account.clone();
         let verdict = self.with(|state| {
             let password = state.passwords.get_mut(&login.account).unwrap();
             if password != login.password.expose() {
@@ -175,7 +180,16 @@ impl EppRegistry for TestRegistry {
             outcome
                 .security_events
                 .push(SecurityEvent::certificate_expires(END));
+            outcome.password = self.with(|state| state.mark_of(&account));
         }
         outcome
+    }
+
+    async fn has_password(
+        &self,
+        account: &AccountName,
+        mark: PasswordMark,
+    ) -> Result<bool, Problem> {
+        Ok(self.with(|state| state.mark_of(account) == Some(mark)))
     }
 }

@@ -6,6 +6,7 @@ use iot_epp_api::command::{Command, DeviceChange, DeviceCommand, MessageCommand,
 use iot_epp_api::device::{RepositoryId, SettableStatus};
 use iot_epp_api::message::{Detail, Event, Message};
 use iot_epp_api::response::{Issued, Pending, SlotCertificate};
+use iot_epp_api::server::epp::PasswordMark;
 use iot_epp_api::transfer::{Arrival, Direction, TransferInfo, TransferStatus};
 use iot_epp_api::{
     AccountName, Availability, ClientTransactionId, DeviceInfo, DeviceState, DeviceStatus, Problem,
@@ -35,6 +36,12 @@ pub(super) struct State {
 }
 
 impl State {
+    pub(super) fn mark_of(&self, account: &AccountName) -> Option<PasswordMark> {
+        let password = self.passwords.get(account)?;
+        let hash = Fingerprint::of_certificate(password.as_bytes());
+        Some(PasswordMark(hash.as_octets()[..16].try_into().unwrap()))
+    }
+
     pub(super) fn execute(
         &mut self,
         account: &AccountName,
