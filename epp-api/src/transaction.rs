@@ -12,16 +12,17 @@ pub const TRANSACTION_ID_CHARACTERS_MIN: usize = 3;
 /// Most characters of either identifier.
 pub const TRANSACTION_ID_CHARACTERS_MAX: usize = 64;
 
-/// The client's transaction identifier: 3 to 64 printable ASCII characters without blanks.
+/// The client's transaction identifier: a token of 3 to 64 printable ASCII characters, with single
+/// blanks inside where there are any.
 ///
-/// EPP would allow blanks and any Unicode; a header field and a log line would not.
+/// EPP would allow any Unicode; a header field would not, and a log line should not.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ClientTransactionId(String);
 
 /// The text is no client transaction identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
-    "a client transaction identifier has 3 to 64 printable ASCII characters and no blanks; choose a new one for each request and repeat it only to retry the same request"
+    "a client transaction identifier has 3 to 64 printable ASCII characters, and blanks only one at a time and inside; choose a new one for each request and repeat it only to retry the same request"
 )]
 pub struct ClientTransactionIdError;
 
@@ -44,10 +45,13 @@ impl ClientTransactionId {
     }
 }
 
-/// Whether a text may stand as either identifier.
+/// Whether a text may stand as either identifier: a `token` of XML Schema in printable ASCII. No line
+/// ends in it, so that it cannot begin another one where it is written down.
 pub(crate) fn is_transaction_id(text: &str) -> bool {
     (TRANSACTION_ID_CHARACTERS_MIN..=TRANSACTION_ID_CHARACTERS_MAX).contains(&text.len())
-        && text.bytes().all(|octet| octet.is_ascii_graphic())
+        && text
+            .split(' ')
+            .all(|word| !word.is_empty() && word.bytes().all(|octet| octet.is_ascii_graphic()))
 }
 
 /// The server's transaction identifier from 16 random octets: `IOTR-` and 32 hexadecimal digits.
@@ -95,15 +99,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn client_identifier_has_3_to_64_printable_ascii_characters() {
-        for good in ["abc", "!~#", &"x".repeat(64)] {
+    fn client_identifier_has_3_to_64_printable_ascii_characters_and_single_blanks_inside() {
+        for good in ["abc", "!~#", "a b", "order 17 of today", &"x".repeat(64)] {
             assert_eq!(ClientTransactionId::parse(good).unwrap().as_str(), good);
         }
         for bad in [
             "",
             "ab",
-            "a b",
+            "a  b",
+            " abc",
+            "abc ",
+            "   ",
+            "a\tbc",
             "abc\r\n",
+            "abc\nd",
+            "abc\u{a0}d",
             "abc\u{7f}",
             "äbc",
             "ab\0",

@@ -341,8 +341,8 @@ async fn bodies_that_are_not_what_was_agreed_are_refused_by_name() {
             (400, "02005", "3 to 64"),
         ),
         (
-            "blank in it",
-            change("rpp-cltrid", Some("a b c")),
+            "two blanks in it",
+            change("rpp-cltrid", Some("a  b c")),
             (400, "02005", "3 to 64"),
         ),
     ] {

@@ -102,7 +102,7 @@ fn transaction_id(
         Some(Err(_)) | None => Err(Refusal::new(
             ResultCode::ParameterSyntax,
             format!(
-                "the header {spelled} has to be 3 to 64 printable ASCII characters without blanks"
+                "the header {spelled} has to be 3 to 64 printable ASCII characters, with blanks only one at a time and inside"
             ),
         )),
     }

@@ -119,7 +119,8 @@ fn parameters(operation: &Operation) -> Vec<Value> {
 
 const TRANSACTION_ID: Schema = Schema::Text(&Text {
     format: None,
-    pattern: Some("^[!-~]{3,64}$"),
+    // Three characters at least, and no two blanks side by side.
+    pattern: Some("^[!-~]( [!-~]|[!-~] ?[!-~])( ?[!-~])*$"),
     most: Some(64),
     example: "fleet-7-0001",
 });

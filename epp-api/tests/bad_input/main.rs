@@ -128,7 +128,14 @@ async fn changes_need_a_transaction_id_and_queries_do_not() {
 async fn malformed_transaction_ids_are_refused_and_not_echoed() {
     let door = Door::open().await;
     let long = "x".repeat(65);
-    let values: [&[u8]; 5] = [b"ab", b"a b c", long.as_bytes(), b"\xff\xfe\xfd", b""];
+    let values: [&[u8]; 6] = [
+        b"ab",
+        b"a  b c",
+        b"abc\td",
+        long.as_bytes(),
+        b"\xff\xfe\xfd",
+        b"",
+    ];
     for value in values {
         for mut asked in [create(create_body(EID)), get(DEVICES, MNO)] {
             let value = HeaderValue::from_bytes(value).unwrap();

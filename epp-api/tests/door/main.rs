@@ -96,8 +96,12 @@ async fn list_pages_by_link_until_the_end() {
     let mut second = second.body(create_body(EID)).unwrap();
     second
         .headers_mut()
-        .insert("rpp-cltrid", "test-0002".parse().unwrap());
-    assert_eq!(door.send(second).await.status, 201);
+        .insert("rpp-cltrid", "the second one".parse().unwrap());
+    let second = door.send(second).await;
+    assert_eq!(
+        (second.status, second.header("rpp-cltrid")),
+        (201, "the second one")
+    );
 
     let page = door.send(get("/rpp/v1/devices?limit=1", MNO)).await;
     assert_eq!(page.status, 200);

@@ -246,7 +246,7 @@ fn what_a_server_cannot_mean_is_not_read() {
     for (old, new) in [
         ("code=\"1000\"", "code=\"1002\""),
         ("<trID>", "<trid/><trID>"),
-        ("IOTR-", "IOTR "),
+        ("IOTR-", "IOTR&#160;"),
         ("</response>", "</response><response/>"),
         ("type=\"certificate\"", "type=\"weather\""),
         ("<?xml", "<!DOCTYPE epp><?xml"),

@@ -266,8 +266,7 @@ async fn transaction_names_that_are_none_are_2001() {
     let mut wire = door.logged_in(ONE).await;
     for id in [
         "ab",
-        "a b c",
-        "&#10;abc&#10;def",
+        "a\u{a0}bc",
         "abc&#x1b;[31m",
         &"x".repeat(65),
         &"x".repeat(60_000),
@@ -278,6 +277,17 @@ async fn transaction_names_that_are_none_are_2001() {
     }
     let longest = "x".repeat(64);
     assert!(wire.ask(&frames::info(&longest)).await.has(&longest));
+    for (id, echoed) in [
+        ("order 17", "order 17"),
+        ("&#10;abc&#10;&#10;def", "abc def"),
+    ] {
+        let answer = wire.ask(&frames::info(id)).await;
+        assert!(
+            answer.has(&format!("<clTRID>{echoed}</clTRID>")),
+            "{}",
+            answer.0
+        );
+    }
 }
 
 #[tokio::test]

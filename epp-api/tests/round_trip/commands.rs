@@ -55,7 +55,8 @@ pub(super) fn any_slot() -> impl Strategy<Value = Slot> {
 }
 
 pub(super) fn any_transaction() -> impl Strategy<Value = ClientTransactionId> {
-    "[!-~]{3,64}".prop_map(|text| ClientTransactionId::parse(&text).unwrap())
+    "[!-~]( [!-~]|[!-~] ?[!-~])( ?[!-~]){0,30}"
+        .prop_map(|text| ClientTransactionId::parse(&text).unwrap())
 }
 
 pub(super) fn any_token() -> impl Strategy<Value = BearerToken> {

@@ -98,6 +98,29 @@ async fn one_id_with_other_content_is_refused_as_json_and_a_new_command_as_epp()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_with_blanks_is_one_id_through_both_doors() {
+    let stage = Stage::open().await;
+    let mno = enrolled(&stage, "mno-a").await;
+    let mut talk = stage.talk(&mno);
+    let id = "order 17 of today";
+    let command = create(eid(1));
+    let first = talk.give_as(&command, id);
+    assert_eq!(first.answer.code, ResultCode::Completed);
+    assert_eq!(first.client_transaction_id.unwrap().as_str(), id);
+    let again = mno.give_as(command, id).await;
+    assert!(again.replayed && again.outcome.is_ok(), "{again:?}");
+    let other = mno.give_as(create(eid(2)), "order 17 of to day").await;
+    assert!(!other.replayed && other.outcome.is_ok(), "{other:?}");
+    assert_eq!(
+        stage
+            .count("SELECT count(*) FROM audit WHERE client_transaction_id = 'order 17 of today'")
+            .await,
+        1
+    );
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_account_that_asks_for_strictness_has_one_id_for_one_content_in_epp_too() {
     let stage = Stage::open().await;
     let (mno, lenient) = (
