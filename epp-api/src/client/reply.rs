@@ -12,7 +12,7 @@ use crate::command::{
 use crate::json::code::rpp_code;
 use crate::json::document::device_answer::ProcessPending;
 use crate::json::document::problem::ProblemDocument;
-use crate::json::document::{account, device_answer, job, message, pem, transfer};
+use crate::json::document::{account, device_answer, id_list, job, message, pem, transfer};
 use crate::json::header::RPP_QUEUE_SIZE;
 use crate::problem::Problem;
 use crate::response::Reply;
@@ -219,7 +219,7 @@ impl Answer<'_> {
                 self.document().map(Reply::Account)
             }
             AccountCommand::ImportIds { .. } => {
-                let account::IdsImported { added } = self.document()?;
+                let id_list::IdsImported { added } = self.document()?;
                 Ok(Reply::Imported { added })
             }
             AccountCommand::IssueToken { .. } => {

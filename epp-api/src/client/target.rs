@@ -7,11 +7,10 @@ use crate::command::{
     MessageCommand, TransferCommand, ZoneCommand,
 };
 use crate::json::csr_text;
-use crate::json::document::account::{
-    AccountCreate, AccountUpdate, CertificateIssue, IdsImport, TokenIssue,
-};
+use crate::json::document::account::{AccountCreate, AccountUpdate, CertificateIssue, TokenIssue};
 use crate::json::document::change::DeviceUpdate;
 use crate::json::document::device::{DeviceCheck, DeviceCreate, DeviceRenew, SlotCreate};
+use crate::json::document::id_list::IdsImport;
 use crate::json::document::job::JobCreate;
 use crate::json::document::transfer::{TransferApprove, TransferRequest};
 use crate::json::given::Given;

@@ -12,7 +12,7 @@ use crate::job::JobResult;
 use crate::json::code::http_status;
 use crate::json::condition::entity_tag;
 use crate::json::document::problem::ProblemDocument;
-use crate::json::document::{account, device_answer, job, message, pem, transfer};
+use crate::json::document::{account, device_answer, id_list, job, message, pem, transfer};
 use crate::json::given::Given;
 use crate::json::header::{
     LINES_MEDIA_TYPE, MEDIA_TYPE, PROBLEM_MEDIA_TYPE, RPP_QUEUE_SIZE, RPP_REPLAYED, ZONE_MEDIA_TYPE,
@@ -190,7 +190,7 @@ fn write_other_reply(answer: &Answering<'_>, reply: Reply) -> Result<Written> {
         }
         Reply::Account(info) => answer.document(&info),
         Reply::Accounts(accounts) => answer.document(&account::Accounts { accounts }),
-        Reply::Imported { added } => answer.document(&account::IdsImported { added }),
+        Reply::Imported { added } => answer.document(&id_list::IdsImported { added }),
         Reply::TokenIssued { token_id, token } => {
             answer.document(&account::TokenIssued { token_id, token })
         }

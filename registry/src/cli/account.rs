@@ -1,14 +1,14 @@
 //! `iot-registry account …`
 
-use std::fs;
+mod ids;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
-use iot_epp_api::command::{AccountChange, AccountCommand as Asked, IMPORTED_IDS_MAX};
+use iot_epp_api::command::{AccountChange, AccountCommand as Asked};
 use iot_epp_api::secret::Secret;
 use iot_epp_api::{AccountName, Command, IdPrefix, Reply, Role, Scopes};
-use iot_identity::DeviceId;
 
 use super::ask::DoorArguments;
 use super::print;
@@ -191,8 +191,8 @@ pub(super) async fn run(directory: &Directory, command: &AccountCommand) -> anyh
         AccountCommand::RemovePrefix(PrefixArguments { account, prefix }) => {
             change(account, AccountChange::RemovePrefix(prefix.clone())).await
         }
-        AccountCommand::ImportIds { account, file } => import_ids(directory, account, file).await,
-        AccountCommand::RemoveIds { account, file } => remove_ids(directory, account, file).await,
+        AccountCommand::ImportIds { account, file } => ids::import(directory, account, file).await,
+        AccountCommand::RemoveIds { account, file } => ids::remove(directory, account, file).await,
         AccountCommand::AllowIccids { account, allowed } => {
             change(account, AccountChange::AllowIccids(*allowed)).await
         }
@@ -284,78 +284,6 @@ async fn add(directory: &Directory, arguments: &AddArguments) -> anyhow::Result<
                 format!("the account is made, but the prefix {prefix} is not added")
             })?;
     }
-    Ok(())
-}
-
-/// The ids of a file, one a line.
-fn ids_of(file: &Path) -> anyhow::Result<Vec<DeviceId>> {
-    let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
-    let mut device_ids = Vec::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        let line = line.trim();
-        if !line.is_empty() {
-            let parsed = DeviceId::parse(line);
-            device_ids.push(parsed.with_context(|| format!("line {number}; nothing was done"))?);
-        }
-    }
-    ensure!(!device_ids.is_empty(), "{} has no ids", file.display());
-    Ok(device_ids)
-}
-
-async fn import_ids(
-    directory: &Directory,
-    account: &OneAccount,
-    file: &Path,
-) -> anyhow::Result<()> {
-    let device_ids = ids_of(file)?;
-    let mut added = 0;
-    for part in device_ids.chunks(IMPORTED_IDS_MAX) {
-        let command = Asked::ImportIds {
-            name: account.name.clone(),
-            device_ids: part.to_vec(),
-        };
-        match ask(directory, &account.door, command).await {
-            Ok(Reply::Imported { added: of_part }) => added += of_part,
-            Ok(other) => bail!("unexpected answer {other:?}"),
-            Err(error) => {
-                return Err(error.context(format!("{added} ids were imported before this")));
-            }
-        }
-    }
-    println!(
-        "{added} ids imported, {} were there",
-        device_ids.len() as u64 - added
-    );
-    Ok(())
-}
-
-async fn remove_ids(
-    directory: &Directory,
-    account: &OneAccount,
-    file: &Path,
-) -> anyhow::Result<()> {
-    let device_ids = ids_of(file)?;
-    let mut left = 0;
-    for (number, part) in device_ids.chunks(IMPORTED_IDS_MAX).enumerate() {
-        let command = Asked::Update {
-            name: account.name.clone(),
-            change: AccountChange::RemoveIds(part.to_vec()),
-        };
-        match ask(directory, &account.door, command).await {
-            Ok(Reply::Account(info)) => left = info.imported_ids,
-            Ok(other) => bail!("unexpected answer {other:?}"),
-            Err(error) => {
-                let told = number * IMPORTED_IDS_MAX;
-                return Err(error.context(format!(
-                    "the first {told} ids of the file are not in the list any more"
-                )));
-            }
-        }
-    }
-    println!(
-        "the {} ids of the file are not in the list any more; {left} are left in it",
-        device_ids.len()
-    );
     Ok(())
 }
 

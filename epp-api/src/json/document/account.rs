@@ -3,16 +3,16 @@
 use iot_identity::DeviceId;
 use serde::{Deserialize, Serialize};
 
-use super::device::{ACCOUNT_NAME, CSR, DEVICE_ID, FINGERPRINT};
+use super::device::{ACCOUNT_NAME, CSR, FINGERPRINT};
+use super::id_list::{IDS, bounded_ids};
 use super::text::{secret, spelled};
 use crate::account::{AccountName, BearerToken, IdPrefix, Role};
-use crate::command::{AccountChange, AccountCommand, Command, IMPORTED_IDS_MAX};
+use crate::command::{AccountChange, IMPORTED_IDS_MAX};
 use crate::json::refusal::Refusal;
 use crate::json::schema::{
     ANY_NUMBER, ANY_TEXT, Document, PEM, Schema, TIMESTAMP, Text, optional, required,
 };
 use crate::response::AccountInfo;
-use crate::result_code::ResultCode;
 use crate::scope::Scopes;
 use crate::secret::Secret;
 
@@ -34,11 +34,6 @@ const TOKEN: Schema = Schema::Text(&Text {
     most: None,
     example: "an-example-of-a-token",
 });
-const IDS: Schema = Schema::List {
-    of: &DEVICE_ID,
-    fewest: 1,
-    most: Some(IMPORTED_IDS_MAX),
-};
 /// What strictness of transaction ids is.
 const STRICT: &str =
     "Whether EPP too refuses a client transaction id that comes again with other content.";
@@ -141,46 +136,6 @@ impl AccountUpdate {
             Self::StrictTransactionIds(strict) => AccountChange::StrictTransactionIds(strict),
         })
     }
-}
-
-/// Adds ids to an account's list.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct IdsImport {
-    pub(crate) device_ids: Vec<DeviceId>,
-}
-
-pub(crate) const IDS_IMPORT: Document = Document::new(
-    "IdsImport",
-    "Gives an account device ids that it may register, beside its prefixes.",
-    &[required(
-        "deviceIds",
-        IDS,
-        "The ids; those that are there already are taken as told again.",
-    )],
-);
-
-impl IdsImport {
-    pub(crate) fn into_command(self, name: AccountName) -> Result<Command, Refusal> {
-        let device_ids = bounded_ids(self.device_ids, "deviceIds", IMPORTED_IDS_MAX)?;
-        Ok(Command::Account(AccountCommand::ImportIds {
-            name,
-            device_ids,
-        }))
-    }
-}
-
-/// Checks that there is one id at least, and not too many.
-pub(crate) fn bounded_ids(
-    ids: Vec<DeviceId>,
-    member: &str,
-    most: usize,
-) -> Result<Vec<DeviceId>, Refusal> {
-    if (1..=most).contains(&ids.len()) {
-        return Ok(ids);
-    }
-    let reason = format!("the member \"{member}\" has to have 1 to {most} ids");
-    Err(Refusal::new(ResultCode::ParameterRange, reason).at(format!("$.{member}")))
 }
 
 /// Makes a token.
@@ -345,19 +300,6 @@ pub(crate) const ACCOUNT_CREATED: Document = Document::new(
         required("name", ACCOUNT_NAME, "The account."),
         required("token", TOKEN, "Its secret: shown here and nowhere else."),
     ],
-);
-
-/// Ids were added.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct IdsImported {
-    pub(crate) added: u64,
-}
-
-pub(crate) const IDS_IMPORTED: Document = Document::new(
-    "IdsImported",
-    "Ids were added to an account's list.",
-    &[required("added", ANY_NUMBER, "Those that were not there.")],
 );
 
 /// A token was made.

@@ -11,6 +11,7 @@ pub(crate) mod device;
 pub(crate) mod device_answer;
 pub(crate) mod device_info;
 pub(crate) mod endpoint;
+pub(crate) mod id_list;
 pub(crate) mod job;
 pub(crate) mod message;
 pub(crate) mod pem;

@@ -5,9 +5,10 @@ use crate::json::body;
 use crate::json::csr_text;
 use crate::json::document::account::{
     ACCOUNT_CREATE, ACCOUNT_CREATED, ACCOUNT_INFO, ACCOUNT_UPDATE, ACCOUNTS, AccountCreate,
-    AccountUpdate, CERTIFICATE_ISSUE, CERTIFICATE_ISSUED, CertificateIssue, IDS_IMPORT,
-    IDS_IMPORTED, IdsImport, PASSWORD_RESET, TOKEN_ISSUE, TOKEN_ISSUED, TokenIssue,
+    AccountUpdate, CERTIFICATE_ISSUE, CERTIFICATE_ISSUED, CertificateIssue, PASSWORD_RESET,
+    TOKEN_ISSUE, TOKEN_ISSUED, TokenIssue,
 };
+use crate::json::document::id_list::{IDS_IMPORT, IDS_IMPORTED, IdsImport};
 use crate::json::given::Given;
 use crate::json::operation::{Action, Answer, Body, CHANGE, Operation, QUERY, Verb};
 use crate::json::refusal::Refusal;

@@ -4,7 +4,6 @@ use crate::command::DeviceChange;
 use crate::command::{Command, DEVICES_DEFAULT, DEVICES_MAX, DeviceCommand};
 use crate::json::body;
 use crate::json::csr_text;
-use crate::json::document::account::bounded_ids;
 use crate::json::document::change::{DEVICE_UPDATE, DeviceUpdate};
 use crate::json::document::device::{
     DEVICE_CHECK, DEVICE_CREATE, DEVICE_RENEW, DeviceCheck, DeviceCreate, DeviceRenew, SLOT_CREATE,
@@ -15,6 +14,7 @@ use crate::json::document::device_answer::{
     PROCESS_PENDING, PROCESS_STATUS,
 };
 use crate::json::document::device_info::DEVICE_INFO;
+use crate::json::document::id_list::bounded_ids;
 use crate::json::given::{Given, QueryParameter};
 use crate::json::operation::{Action, Answer, Body, CHANGE, Condition, Operation, QUERY, Verb};
 use crate::json::refusal::Refusal;
