@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) journal_grew: Notify,
     /// Rung when the task shall end.
     pub(crate) stop: Notify,
+    /// Whether the task has ended.
+    ended: watch::Sender<bool>,
     /// Recent results; changes with every publication.
     pub(crate) results: watch::Sender<Results>,
     /// Seconds by which signing again lags behind its pace.
@@ -57,6 +59,7 @@ impl Shared {
         Self {
             journal_grew: Notify::new(),
             stop: Notify::new(),
+            ended: watch::Sender::new(false),
             results: watch::Sender::new(Results::new(applied)),
             behind_secs: AtomicU64::new(behind_secs),
             is_too_late: AtomicBool::new(false),
@@ -102,7 +105,14 @@ impl Publisher {
         let shared = Arc::new(Shared::new(applied, behind_secs));
         let reader = writer.reader();
         let task = task::Task::new(writer, store, Arc::clone(&shared), applied);
-        (Self { shared, reader }, tokio::spawn(task.run()))
+        let ended = Arc::downgrade(&shared);
+        let run = async move {
+            task.run().await;
+            if let Some(shared) = ended.upgrade() {
+                shared.ended.send_replace(true);
+            }
+        };
+        (Self { shared, reader }, tokio::spawn(run))
     }
 
     /// Says that rows were committed to the journal.
@@ -135,12 +145,17 @@ impl Publisher {
         self.shared.results.borrow().get(seq)
     }
 
-    /// Waits until a journal row is visible in the zone (or refused by the gate), at most so long.
+    /// Waits until a journal row is visible in the zone (or refused by the gate), at most so long, and not
+    /// beyond the end of the task.
     pub async fn wait(&self, seq: u64, patience: Duration) -> Option<PublicationResult> {
         let mut results = self.shared.results.subscribe();
-        let found = results.wait_for(|results| results.get(seq).is_some());
-        let found = tokio::time::timeout(patience, found).await.ok()?.ok()?;
-        found.get(seq)
+        let mut ended = self.shared.ended.subscribe();
+        tokio::select! {
+            biased;
+            found = results.wait_for(|results| results.get(seq).is_some()) => found.ok()?.get(seq),
+            _ = ended.wait_for(|ended| *ended) => None,
+            () = tokio::time::sleep(patience) => None,
+        }
     }
 
     /// Ends the task after the batch at hand; what is not yet published is at the next start.

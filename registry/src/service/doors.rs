@@ -1,12 +1,15 @@
 //! The registry as the doors see it: who asks, what is asked, and that there is news.
 
+use std::time::Duration;
+
 use iot_epp_api::epp::security_event::{SecurityEvent, SecurityEventKind, SecurityEventLevel};
 use iot_epp_api::epp::session::LoginVerdict;
 use iot_epp_api::message::Message;
 use iot_epp_api::server::epp::{CertificateLogin, EppRegistry, LoginOutcome, PasswordMark};
 use iot_epp_api::server::{Credential, Registry};
-use iot_epp_api::{AccountName, Caller, Command, Door, Problem, Request, Response};
+use iot_epp_api::{AccountName, Caller, Command, Door, Problem, Request, Response, ResultCode};
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 use super::passwords::{Login, mark_of};
 use super::recognition::Proof;
@@ -44,6 +47,7 @@ impl Registry for Service {
     }
 
     async fn execute(&self, caller: &Caller, request: Request) -> Response {
+        let begin = Instant::now();
         let server_transaction_id = iot_epp_api::server_transaction_id(random_octets());
         let origin = Origin {
             account: caller.account.to_string(),
@@ -65,7 +69,12 @@ impl Registry for Service {
                     response
                 }
             }
-            Err(problem) => Response::failure(server_transaction_id, problem),
+            Err(problem) => {
+                if tells_nothing(problem.code) {
+                    sleep_until(at_full_step(begin, Instant::now())).await;
+                }
+                Response::failure(server_transaction_id, problem)
+            }
         }
     }
 
@@ -148,6 +157,25 @@ impl Service {
     }
 }
 
+/// Refusals that are the same for a foreign object as for an absent one. They leave at full steps of time from
+/// their beginning, so that what was found out meanwhile does not show in when: a foreign device takes some
+/// microseconds longer to read than none.
+fn tells_nothing(code: ResultCode) -> bool {
+    matches!(
+        code,
+        ResultCode::ObjectDoesNotExist | ResultCode::InvalidAuthorizationInformation
+    )
+}
+
+/// Such a step; reading takes a tenth of it.
+const STEP: Duration = Duration::from_millis(2);
+
+/// The end of the step in which `now` is.
+fn at_full_step(begin: Instant, now: Instant) -> Instant {
+    let steps = (now - begin).as_nanos() / STEP.as_nanos() + 1;
+    begin + STEP * u32::try_from(steps).unwrap_or(u32::MAX)
+}
+
 /// What a client is told whose certificate ends soon.
 fn ends_soon(certificate: &[u8], now: u64) -> Option<SecurityEvent> {
     let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
@@ -163,4 +191,27 @@ fn ends_soon(certificate: &[u8], now: u64) -> Option<SecurityEvent> {
         text: "the client certificate ends soon; ask the registry's operators for another one"
             .to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tells_nothing_leaves_at_full_steps() {
+        let begin = Instant::now();
+        for (micros, steps) in [
+            (0, 1),
+            (150, 1),
+            (1_999, 1),
+            (2_000, 2),
+            (2_150, 2),
+            (9_000, 5),
+        ] {
+            let now = begin + Duration::from_micros(micros);
+            assert_eq!(at_full_step(begin, now), begin + STEP * steps, "{micros}");
+        }
+        assert!(tells_nothing(ResultCode::ObjectDoesNotExist));
+        assert!(!tells_nothing(ResultCode::StatusProhibits));
+    }
 }

@@ -1,7 +1,6 @@
 //! Bulk jobs: begun, given rows, asked about. [`crate::jobs`] carries them out.
 
 use std::io::{BufRead, BufReader};
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use iot_epp_api::command::{JOB_ROW_OCTETS_MAX, JobAction, JobCommand};
@@ -24,6 +23,8 @@ pub(crate) const ARRIVING_OCTETS_MAX: u64 = 32 << 30;
 const READ_OCTETS: usize = 256 * 1024;
 /// Octets from which a page of results has no further ones: where it ends, the next one begins.
 const PAGE_OCTETS: usize = 1024 * 1024;
+/// Longest wait of a cancellation for the rows that are at work.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(10);
 /// Jobs in a list.
 const JOBS_MAX: u32 = 1000;
 
@@ -186,13 +187,25 @@ impl Service {
             is_cancelled,
             now: unix_now(),
         };
+        let account = step.origin.account.clone();
         let job = self.store().commit(step).await.map_err(store_problem)?;
-        let job = job.ok_or_else(Problem::object_does_not_exist)?;
+        let mut job = job.ok_or_else(Problem::object_does_not_exist)?;
         if job.state == JobState::Cancelled {
+            self.rows_at_work_are_done(job_id).await;
+            let now = self.store().job(&account, job_id).await;
+            job = now.map_err(store_problem)?.unwrap_or(job);
             self.spool().remove_rows(job_id);
         }
         self.inner.jobs_grew.notify_one();
         Ok(Reply::Job(info(&job)))
+    }
+
+    /// Rows of a job that was cancelled are carried out where they were begun: the answer counts them.
+    async fn rows_at_work_are_done(&self, job_id: u64) {
+        let mut at_work = self.inner.job_at_work.subscribe();
+        let done = at_work.wait_for(|at_work| *at_work != job_id);
+        // A row may wait for its publication for a minute; so long nobody is kept waiting.
+        let _ = tokio::time::timeout(CANCEL_PATIENCE, done).await;
     }
 
     async fn job_results(
@@ -203,7 +216,7 @@ impl Service {
         limit: u32,
     ) -> Result<Reply, Problem> {
         // Asked first: what was at work then is written down now.
-        let is_at_work = self.inner.job_at_work.load(Ordering::SeqCst) == job_id;
+        let is_at_work = *self.inner.job_at_work.borrow() == job_id;
         let job = self.own_job(caller, job_id).await?;
         let mark = self.store().job_mark(job_id, after).await;
         let (rows, begin) = mark.map_err(store_problem)?;
@@ -241,12 +254,12 @@ impl Service {
 impl Service {
     /// Notes that rows of this job are carried out now.
     pub(crate) fn job_at_work(&self, job_id: u64) {
-        self.inner.job_at_work.store(job_id, Ordering::SeqCst);
+        self.inner.job_at_work.send_replace(job_id);
     }
 
     /// Notes that the rows that were carried out are written down.
     pub(crate) fn no_job_at_work(&self) {
-        self.inner.job_at_work.store(0, Ordering::SeqCst);
+        self.inner.job_at_work.send_replace(0);
     }
 
     /// The certificate of a device's newest slot that was not withdrawn.

@@ -27,13 +27,13 @@ pub use accounts::new_token;
 pub(crate) use jobs::ARRIVING_OCTETS_MAX;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use iot_epp_api::command::{Command, DeviceCommand, ZoneCommand};
 use iot_epp_api::{Caller, Problem, Reply, Request, ResultCode};
 use iot_identity::ZoneName;
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use self::attempts::Attempts;
 use self::logins::Logins;
@@ -75,7 +75,7 @@ struct Inner {
     /// Held while rows are added to a job.
     appending: tokio::sync::Mutex<()>,
     /// The job whose rows are carried out now; 0 for none.
-    job_at_work: AtomicU64,
+    job_at_work: watch::Sender<u64>,
     /// Rung when a job has something new to do.
     jobs_grew: Notify,
     /// Those who wait for messages.
@@ -119,7 +119,7 @@ impl Service {
                 logins: Logins::default(),
                 spool,
                 appending: tokio::sync::Mutex::default(),
-                job_at_work: AtomicU64::new(0),
+                job_at_work: watch::Sender::new(0),
                 jobs_grew: Notify::new(),
                 news: News::default(),
                 recognition: Recognition::default(),

@@ -94,12 +94,16 @@ impl Step for CreateJob {
         let (origin, now) = (&self.origin, self.now);
         accounts::require_enabled(connection, &origin.account)?;
         match replay_of(connection, origin, now)? {
-            Some(Replay::Same(Remembered {
-                object_id: Some(job_id),
-                ..
-            })) => {
-                let job = read(connection, &origin.account, job_id)?;
-                return Ok(job.map_or(JobCreated::OtherContent, |job| JobCreated::Job(job, true)));
+            Some(Replay::Same(Remembered { object_id, .. })) => {
+                let job = match object_id {
+                    Some(job_id) => read(connection, &origin.account, job_id)?,
+                    None => None,
+                };
+                // Who closed a job knows it: it is no lost answer that he asks for, and a fleet that is to
+                // be held a second time must not be told that it was the first time.
+                if let Some(job) = job.filter(|job| job.state == JobState::Open) {
+                    return Ok(JobCreated::Job(job, true));
+                }
             }
             Some(_) => return Ok(JobCreated::OtherContent),
             None => {}

@@ -108,9 +108,8 @@ pub(super) fn remember(
         "INSERT INTO idempotency (account, client_transaction_id, request_digest, device_id,
                                   first_seq, last_seq, created_at, object_id)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (account, client_transaction_id) DO UPDATE SET
-             request_digest = excluded.request_digest, device_id = excluded.device_id,
-             first_seq = excluded.first_seq, last_seq = excluded.last_seq,
+         ON CONFLICT (account, client_transaction_id, request_digest) DO UPDATE SET
+             device_id = excluded.device_id, first_seq = excluded.first_seq, last_seq = excluded.last_seq,
              created_at = excluded.created_at, object_id = excluded.object_id",
     )
     .bind(&origin.account)

@@ -4,7 +4,7 @@ use super::StoreError;
 use super::sql::{self, Connection};
 
 /// The steps from an empty file, in order; a released file never changes.
-pub(super) const STEPS: [&str; 7] = [
+pub(super) const STEPS: [&str; 8] = [
     include_str!("../../migrations/sqlite/0001_registry.sql"),
     include_str!("../../migrations/sqlite/0002_loaded_credentials.sql"),
     include_str!("../../migrations/sqlite/0003_refused_rows.sql"),
@@ -12,6 +12,7 @@ pub(super) const STEPS: [&str; 7] = [
     include_str!("../../migrations/sqlite/0005_doors.sql"),
     include_str!("../../migrations/sqlite/0006_wrong_authorization_information.sql"),
     include_str!("../../migrations/sqlite/0007_strict_transaction_ids.sql"),
+    include_str!("../../migrations/sqlite/0008_results_by_content.sql"),
 ];
 
 /// Carries out the steps that a database has not seen, each in a transaction of its own. How many it has
@@ -73,11 +74,11 @@ mod tests {
         let (_scratch, connection) = database();
         bring_up_to_date(&connection).unwrap();
         bring_up_to_date(&connection).unwrap();
-        connection.pragma_update(None, "user_version", 8).unwrap();
+        connection.pragma_update(None, "user_version", 9).unwrap();
         let error = bring_up_to_date(&connection).unwrap_err();
         assert!(matches!(
             error,
-            StoreError::NewerSchema { found: 8, known: 7 }
+            StoreError::NewerSchema { found: 9, known: 8 }
         ));
     }
 

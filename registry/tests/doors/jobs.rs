@@ -17,7 +17,7 @@ pub(crate) fn rows_of(ids: &[DeviceId]) -> String {
 }
 
 /// A row of a registration.
-fn registration(id: DeviceId) -> String {
+pub(crate) fn registration(id: DeviceId) -> String {
     use base64::Engine as _;
     let csr = base64::engine::general_purpose::STANDARD.encode(new_csr());
     format!("{{\"id\":\"{id}\",\"csr\":\"{csr}\"}}\n")
@@ -44,7 +44,7 @@ async fn append(party: &Party, job_id: u64, offset: u64, rows: &str) -> JobInfo 
     job(party, command).await
 }
 
-async fn ended(party: &Party, job_id: u64) -> JobInfo {
+pub(crate) async fn ended(party: &Party, job_id: u64) -> JobInfo {
     let begin = Instant::now();
     loop {
         let job = job(party, JobCommand::Info { job_id }).await;

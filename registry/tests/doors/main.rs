@@ -5,6 +5,7 @@ mod audit;
 mod audit_of_accounts;
 mod credentials;
 mod instant;
+mod job_retries;
 mod jobs;
 mod lifecycle;
 mod matrix;

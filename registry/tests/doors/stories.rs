@@ -98,6 +98,37 @@ async fn one_id_with_other_content_is_refused_as_json_and_a_new_command_as_epp()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_epp_asks_for_under_a_used_id_leaves_the_first_result_to_its_retries() {
+    let stage = Stage::open().await;
+    let mno = enrolled(&stage, "mno-a").await;
+    let mut talk = stage.talk(&mno);
+    let create_one = create(eid(1));
+    let first = mno.give_as(create_one.clone(), "USED-1").await;
+    assert!(first.outcome.is_ok() && !first.replayed);
+    let other = create(eid(2));
+    let said = talk.give_as(&other, "USED-1").answer;
+    assert_eq!(said.code, ResultCode::Completed);
+    // Both are retried, in either order, and each has its own result.
+    for _ in 0..2 {
+        let retried = mno.give_as(create_one.clone(), "USED-1").await;
+        assert!(
+            retried.replayed && retried.outcome == first.outcome,
+            "{retried:?}"
+        );
+        let retried = talk.give_as(&other, "USED-1").answer;
+        assert_eq!(retried.code, ResultCode::Completed, "{retried:?}");
+    }
+    let third = mno.give_as(create(eid(3)), "USED-1").await;
+    assert_eq!(
+        third.code,
+        ResultCode::ParameterPolicy,
+        "other content, in JSON"
+    );
+    assert_eq!(stage.count("SELECT count(*) FROM credential").await, 2);
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_id_with_blanks_is_one_id_through_both_doors() {
     let stage = Stage::open().await;
     let mno = enrolled(&stage, "mno-a").await;
