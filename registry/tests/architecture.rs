@@ -1,8 +1,11 @@
 //! The arrows between the crates: who may know whom. Read from the sources and manifests.
 #![allow(clippy::unwrap_used)] // a failed step is a failed test
 
+mod sources;
+
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+
+use sources::{sources, workspace};
 
 /// Each crate's folder, and the crates that its own code may name.
 const ARROWS: [(&str, &[&str]); 6] = [
@@ -25,13 +28,6 @@ const ARROWS: [(&str, &[&str]); 6] = [
 /// The parts of the registry that may know verifier and device.
 const PLAYS_ALL_PARTS: [&str; 2] = ["demo", "console"];
 
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_owned()
-}
-
 fn manifest(folder: &str) -> toml::Table {
     let text = std::fs::read_to_string(workspace().join(folder).join("Cargo.toml")).unwrap();
     text.parse().unwrap()
@@ -45,24 +41,6 @@ fn own_crates(manifest: &toml::Table, table: &str) -> BTreeSet<String> {
         .filter(|name| name.starts_with("iot-"))
         .cloned()
         .collect()
-}
-
-/// Every Rust source below a folder; fails when there is none.
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.push(path);
-            }
-        }
-    }
-    assert!(!found.is_empty(), "no sources in {}", folder.display());
-    found
 }
 
 #[test]
