@@ -9,6 +9,7 @@ mod job_retries;
 mod jobs;
 mod lifecycle;
 mod matrix;
+mod messages;
 mod openapi;
 mod passwords;
 mod providers;
