@@ -31,6 +31,7 @@ pub struct Serving {
     pub dot: SocketAddr,
     pub doh: SocketAddr,
     pub api: SocketAddr,
+    pub epp: Option<SocketAddr>,
     child: Child,
 }
 
@@ -192,6 +193,7 @@ impl Registry {
             dot,
             doh,
             api,
+            epp: door("EPP"),
             child,
         }
     }
