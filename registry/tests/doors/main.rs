@@ -16,6 +16,7 @@ mod providers;
 mod stage;
 mod stories;
 mod strangers;
+mod timing;
 mod tombstones;
 mod transfers;
 mod windows;
