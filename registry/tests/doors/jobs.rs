@@ -34,6 +34,14 @@ async fn begun(party: &Party, action: JobAction) -> u64 {
     job(party, JobCommand::Create { action }).await.job_id
 }
 
+/// A job with all its rows.
+pub(crate) async fn begun_with(party: &Party, action: JobAction, rows: &str) -> u64 {
+    let job_id = begun(party, action).await;
+    append(party, job_id, 0, rows).await;
+    job(party, JobCommand::Close { job_id }).await;
+    job_id
+}
+
 async fn append(party: &Party, job_id: u64, offset: u64, rows: &str) -> JobInfo {
     let rows = rows.as_bytes().to_vec();
     let command = JobCommand::Append {
@@ -89,9 +97,7 @@ async fn results(party: &Party, job_id: u64, limit: u32) -> Vec<JobResult> {
 
 /// Results of a job with these rows, once it is finished.
 pub(crate) async fn carried_out(party: &Party, action: JobAction, rows: &str) -> Vec<JobResult> {
-    let job_id = begun(party, action).await;
-    append(party, job_id, 0, rows).await;
-    job(party, JobCommand::Close { job_id }).await;
+    let job_id = begun_with(party, action, rows).await;
     let job = ended(party, job_id).await;
     assert_eq!(job.state, JobState::Finished);
     let results = results(party, job_id, 1000).await;

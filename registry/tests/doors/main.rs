@@ -3,6 +3,7 @@
 
 mod audit;
 mod audit_of_accounts;
+mod bursts;
 mod credentials;
 mod instant;
 mod job_retries;

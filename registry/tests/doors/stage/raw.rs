@@ -59,7 +59,17 @@ impl Stage {
         address: SocketAddr,
         identity: Option<&Identity>,
     ) -> std::io::Result<TlsStream<TcpStream>> {
-        let config = client_tls(self.roots(), identity, &[]);
+        self.connect_for(address, identity, &[]).await
+    }
+
+    /// The same for these protocols.
+    pub(crate) async fn connect_for(
+        &self,
+        address: SocketAddr,
+        identity: Option<&Identity>,
+        protocols: &[&[u8]],
+    ) -> std::io::Result<TlsStream<TcpStream>> {
+        let config = client_tls(self.roots(), identity, protocols);
         let name = ServerName::try_from("localhost").unwrap();
         let socket = TcpStream::connect(address).await?;
         let connector = TlsConnector::from(Arc::new(config));
