@@ -22,7 +22,7 @@ use crate::stage::*;
 
 const CONNECTIONS: u64 = 5;
 const STREAMS: u64 = 64;
-const JOB_ROWS: u64 = 3000;
+const JOB_ROWS: u64 = 2000;
 /// What another account's slowest command but one in a hundred may take: a second, or where the machine is
 /// busy otherwise a part of the time that the burst takes. Behind all of it, it would wait for the whole.
 const P99_MAX: Duration = Duration::from_secs(1);

@@ -8,7 +8,6 @@
 use std::time::{Duration, Instant};
 
 use iot_epp_api::command::{Command, DeviceChange, DeviceCommand, TransferCommand};
-use iot_epp_api::device::WithdrawReason;
 use iot_epp_api::secret::Secret;
 use iot_epp_api::transfer::Arrival;
 use iot_epp_api::{Door, ResultCode};
@@ -17,16 +16,16 @@ use iot_identity::DeviceId;
 use crate::stage::*;
 
 /// Times that each case is asked for.
-const ROUNDS: usize = 200;
+const ROUNDS: usize = 120;
 /// The same for authorization information, which an account may guess at 100 times.
-const GUESS_ROUNDS: usize = 90;
+const GUESS_ROUNDS: usize = 60;
 /// Guesses of one account at each case, and at a device before it is given new authorization information.
-const ROUNDS_OF_ACCOUNT: usize = 45;
+const ROUNDS_OF_ACCOUNT: usize = 30;
 const GUESSES_BEFORE_VOID: usize = 15;
 const ATTEMPTS: usize = 3;
 /// On a machine that is busy, fewer rounds are enough, from this many on.
 const ROUNDS_LEAST: usize = 40;
-const LONG: Duration = Duration::from_secs(2);
+const LONG: Duration = Duration::from_secs(1);
 /// Differences below this are never counted.
 const LEAST: Duration = Duration::from_micros(300);
 /// One part in so many of the faster case's median.
@@ -152,15 +151,11 @@ fn median<'a>(times: impl Iterator<Item = &'a Duration>) -> Duration {
 }
 
 /// Commands to which a device of somebody else is not there.
-fn blind(device_id: DeviceId) -> [(&'static str, Command); 5] {
+fn blind(device_id: DeviceId) -> [(&'static str, Command); 4] {
     let removed = vec![DeviceChange::ClearAuthInfo];
     [
         ("info", info(device_id)),
         ("hold", hold(device_id)),
-        (
-            "withdraw",
-            withdraw(device_id, 1, WithdrawReason::Compromised),
-        ),
         (
             "update",
             Command::Device(DeviceCommand::Update {
