@@ -15,6 +15,8 @@ pub struct Outcome {
     pub credentials: Vec<Credential>,
     /// A transfer that began or ended with it.
     pub transfer: Option<Transfer>,
+    /// The transfer that was pending and ended because another one was forced.
+    pub interrupted: Option<Transfer>,
     /// Whom to tell.
     pub notices: Vec<Notice>,
     /// Every credential is published anew, not only those whose publication changed: the answer says
@@ -31,6 +33,8 @@ pub struct Notice {
     pub event: Event,
     /// The credential that it is about.
     pub slot: Option<Slot>,
+    /// It is about the transfer that was interrupted, whose sides learn nothing of the other one.
+    pub is_of_interrupted: bool,
 }
 
 impl Outcome {
@@ -43,6 +47,7 @@ impl Outcome {
             device,
             credentials: facts.credentials.clone(),
             transfer: None,
+            interrupted: None,
             notices: Vec::new(),
             publishes_all: false,
         }
@@ -50,8 +55,25 @@ impl Outcome {
 
     /// Tells an account.
     pub(super) fn tell(&mut self, to: &str, event: Event, slot: Option<Slot>) {
-        let to = to.to_owned();
-        self.notices.push(Notice { to, event, slot });
+        self.notices.push(Notice {
+            to: to.to_owned(),
+            event,
+            slot,
+            is_of_interrupted: false,
+        });
+    }
+
+    /// A transfer that was pending ends because another one is forced: its sides are told.
+    pub(super) fn interrupt(&mut self, transfer: Transfer) {
+        for side in [&transfer.losing, &transfer.gaining] {
+            self.notices.push(Notice {
+                to: side.clone(),
+                event: Event::Transfer,
+                slot: None,
+                is_of_interrupted: true,
+            });
+        }
+        self.interrupted = Some(transfer);
     }
 
     /// Tells every provider that a live credential is bound to, once.

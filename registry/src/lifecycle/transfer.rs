@@ -163,7 +163,7 @@ pub fn decide_force(
     (to, to_is_mno): (&str, bool),
     arrival: Arrival,
     now: u64,
-) -> Result<(Outcome, Option<Transfer>), Refusal> {
+) -> Result<Outcome, Refusal> {
     let seen = facts.seen_by(actor, now);
     let (device, _) = seen.ok_or(Refusal::NotFound(device_id))?;
     check_destination(device, to, to_is_mno)?;
@@ -183,19 +183,12 @@ pub fn decide_force(
         arrival: Some(arrival),
         replace_by: None,
     };
-    let interrupted = facts.transfer.as_ref();
-    let interrupted = interrupted.map(|one| one.ended(TransferStatus::ServerCancelled, now));
-    let mut outcome = completed(
-        device,
-        facts,
-        &transfer,
-        TransferStatus::ServerApproved,
-        now,
-    );
-    if let Some(interrupted) = &interrupted {
-        outcome.tell(&interrupted.gaining, Event::Transfer, None);
+    let mut outcome = Outcome::of(device, facts, now);
+    if let Some(pending) = &facts.transfer {
+        outcome.interrupt(pending.ended(TransferStatus::ServerCancelled, now));
     }
-    Ok((outcome, interrupted))
+    let status = TransferStatus::ServerApproved;
+    Ok(complete(outcome, &transfer, status, now))
 }
 
 /// Decides on the end of a pending transfer by one of its sides.
@@ -334,15 +327,24 @@ fn completed(
     status: TransferStatus,
     now: u64,
 ) -> Outcome {
-    let mut outcome = Outcome::of(device, facts, now);
+    complete(Outcome::of(device, facts, now), transfer, status, now)
+}
+
+fn complete(
+    mut outcome: Outcome,
+    transfer: &Transfer,
+    status: TransferStatus,
+    now: u64,
+) -> Outcome {
     let mut transfer = transfer.ended(status, now);
     let replace_by = now + REPLACE_WINDOW_SECS;
     transfer.replace_by = Some(replace_by);
     let after = &mut outcome.device;
+    let before = after.statuses;
     after.account.clone_from(&transfer.gaining);
     after.transferred_at = Some(now);
     after.auth_info = None;
-    after.statuses = statuses_after(device.statuses, transfer.arrival.unwrap_or_default());
+    after.statuses = statuses_after(before, transfer.arrival.unwrap_or_default());
     for credential in outcome
         .credentials
         .iter_mut()
@@ -353,7 +355,7 @@ fn completed(
     outcome.tell(&transfer.losing, Event::Transfer, None);
     outcome.tell(&transfer.gaining, Event::Transfer, None);
     outcome.tell_providers(Event::Transfer, now);
-    outcome.publishes_all = outcome.device.statuses.is_held() != device.statuses.is_held();
+    outcome.publishes_all = outcome.device.statuses.is_held() != before.is_held();
     outcome.transfer = Some(transfer);
     outcome
 }

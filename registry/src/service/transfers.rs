@@ -110,8 +110,8 @@ impl Service {
         })
     }
 
-    /// The newest transfer of a device, for its sides, operators, and who has the authorization
-    /// information.
+    /// The newest transfer of a device, for who sees the device, and who has the authorization
+    /// information; for who took part in an earlier one, the newest of his.
     async fn transfer_query(
         &self,
         caller: &Caller,
@@ -120,13 +120,14 @@ impl Service {
     ) -> Result<TransferInfo, Problem> {
         let now = unix_now();
         let facts = self.store().facts(device_id).await.map_err(store_problem)?;
-        let newest = self.store().newest_transfer(device_id).await;
-        let newest = newest.map_err(store_problem)?;
         let account = caller.account.as_str();
-        let is_side = |one: &Transfer| one.losing == account || one.gaining == account;
-        let takes_part = newest.as_ref().is_some_and(is_side);
-        let sees_device = facts.seen_by(actor(caller), now).is_some();
-        if !(takes_part || sees_device) {
+        let own = self.store().newest_transfer_of(device_id, account).await;
+        let own = own.map_err(store_problem)?;
+        if facts.seen_by(actor(caller), now).is_none() {
+            // A later one is nothing to who took no part in it.
+            if let Some(own) = own {
+                return description::transfer(device_id, &own).map_err(inconsistent);
+            }
             match auth_info {
                 None => return Err(refusal_problem(&Refusal::NotFound(device_id))),
                 Some(presented) => {
@@ -135,7 +136,10 @@ impl Service {
                 }
             }
         }
+        let newest = self.store().newest_transfer(device_id).await;
+        let newest = newest.map_err(store_problem)?;
         // Those of an earlier registration are for who took part in them.
+        let is_side = |one: &Transfer| one.losing == account || one.gaining == account;
         let begun = facts.device.as_ref().map_or(0, |device| device.created_at);
         let is_shown = |one: &Transfer| is_side(one) || one.requested_at >= begun;
         let newest = newest.filter(is_shown).ok_or_else(|| {

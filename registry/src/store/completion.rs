@@ -268,6 +268,7 @@ impl Complete {
             to: to.clone(),
             event: Event::SlotIssued,
             slot: Some(self.slot),
+            is_of_interrupted: false,
         };
         let mut notices: Vec<Notice> = credential.asp.iter().map(issued_to).collect();
         // A provider that asked by its sponsor's consent: the sponsor is told.
@@ -282,6 +283,7 @@ impl Complete {
             before: None,
             after: (&device, &credentials),
             transfer: None,
+            interrupted: None,
             now,
         };
         send_notices(connection, &occasion, &notices)?;

@@ -24,7 +24,19 @@ pub(super) struct Occasion<'a> {
     pub(super) after: (&'a Device, &'a [Credential]),
     /// The transfer that began or ended.
     pub(super) transfer: Option<&'a Transfer>,
+    /// The transfer that ended because that one was forced.
+    pub(super) interrupted: Option<&'a Transfer>,
     pub(super) now: u64,
+}
+
+impl Occasion<'_> {
+    /// The transfer that a notice is about.
+    fn transfer_of(&self, notice: &Notice) -> Option<&Transfer> {
+        match notice.is_of_interrupted {
+            true => self.interrupted,
+            false => self.transfer,
+        }
+    }
 }
 
 impl From<Inconsistent> for StoreError {
@@ -134,7 +146,7 @@ fn text_of(occasion: &Occasion<'_>, notice: &Notice) -> String {
         Event::Restored => format!("device {id} was restored, held"),
         Event::RegistrationExpires => format!("the registration of device {id} ends soon"),
         Event::RegistrationExpired => format!("the registration of device {id} has ended"),
-        Event::Transfer => match occasion.transfer {
+        Event::Transfer => match occasion.transfer_of(notice) {
             Some(transfer) => format!("transfer of device {id}: {}", transfer.status),
             None => format!("device {id} was transferred"),
         },
@@ -148,7 +160,7 @@ fn detail_of(
     occasion: &Occasion<'_>,
     notice: &Notice,
 ) -> Result<Detail, StoreError> {
-    if let (Event::Transfer, Some(transfer)) = (notice.event, occasion.transfer) {
+    if let (Event::Transfer, Some(transfer)) = (notice.event, occasion.transfer_of(notice)) {
         let info = description::transfer(occasion.after.0.device_id, transfer)?;
         return Ok(transfer_detail(info));
     }

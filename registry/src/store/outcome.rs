@@ -42,6 +42,9 @@ pub(super) fn write_outcome(
             update_credential(connection, &outcome.device, new)?;
         }
     }
+    if let Some(interrupted) = &outcome.interrupted {
+        write_transfer(connection, outcome.device.device_id, interrupted.clone())?;
+    }
     let transfer = match outcome.transfer.clone() {
         None => None,
         Some(transfer) => Some(write_transfer(
@@ -71,6 +74,7 @@ pub(super) fn write_outcome(
             .map(|device| (device, facts.credentials.as_slice())),
         after: (&outcome.device, &outcome.credentials),
         transfer: transfer.as_ref(),
+        interrupted: outcome.interrupted.as_ref(),
         now,
     };
     send_notices(connection, &occasion, &outcome.notices)?;

@@ -95,13 +95,10 @@ impl Step for DecideTransfer {
             }
             None => {}
         }
-        let (outcome, interrupted) = match self.decide(connection, &facts)? {
+        let outcome = match self.decide(connection, &facts)? {
             Ok(decided) => decided,
             Err(refusal) => return Ok(Transferred::Refused(refusal)),
         };
-        if let Some(interrupted) = interrupted {
-            write_transfer(connection, self.device_id, interrupted)?;
-        }
         let (origin, zone, now) = (&self.origin, &self.zone, self.now);
         let written = write_outcome(connection, origin, zone, "transfer", facts, outcome, now)?;
         let transfer = written.transfer.clone();
@@ -134,12 +131,11 @@ impl DecideTransfer {
         Ok(newest == object_id.map(sql_time))
     }
 
-    /// The decision, and the transfer that a forced one interrupts.
     fn decide(
         &self,
         connection: &Connection,
         facts: &Facts,
-    ) -> Result<Result<(Outcome, Option<Transfer>), Refusal>, StoreError> {
+    ) -> Result<Result<Outcome, Refusal>, StoreError> {
         let actor = Actor {
             account: &self.origin.account,
             role: self.role,
@@ -156,7 +152,7 @@ impl DecideTransfer {
                     count_failure(connection, device_id, record.failures)?;
                 }
                 match decided {
-                    Ok(Pulled::Begun(outcome)) => Ok((*outcome, None)),
+                    Ok(Pulled::Begun(outcome)) => Ok(*outcome),
                     Ok(Pulled::Wrong(_)) | Err(Refusal::WrongAuthInfo) => {
                         count_failure_of_account(connection, actor.account)?;
                         Err(Refusal::WrongAuthInfo)
@@ -166,8 +162,7 @@ impl DecideTransfer {
             }
             TransferWish::Push(to) => {
                 let is_mno = accounts::is_enabled(connection, to, Role::Mno)?;
-                let pushed = lifecycle::decide_push(device_id, facts, actor, to, is_mno, now);
-                pushed.map(|outcome| (outcome, None))
+                lifecycle::decide_push(device_id, facts, actor, to, is_mno, now)
             }
             TransferWish::End(end) => {
                 let ended = lifecycle::decide_end(device_id, facts, actor, *end, now);
@@ -185,7 +180,7 @@ impl DecideTransfer {
                     {
                         Err(Refusal::NotTransferable(NO_ROOM))
                     }
-                    _ => ended.map(|outcome| (outcome, None)),
+                    _ => ended,
                 }
             }
             TransferWish::Force(to, arrival) => {
@@ -350,6 +345,24 @@ impl Store {
         sql::query("SELECT * FROM transfer WHERE device_id = ? ORDER BY transfer_id DESC LIMIT 1")
             .bind(device_id.as_str())
             .optional(&*self.reader().await?, rows::transfer)
+    }
+
+    /// The newest transfer of a device in which this account took part.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn newest_transfer_of(
+        &self,
+        device_id: DeviceId,
+        account: &str,
+    ) -> Result<Option<Transfer>, StoreError> {
+        sql::query(
+            "SELECT * FROM transfer WHERE device_id = ?1 AND (losing = ?2 OR gaining = ?2)
+             ORDER BY transfer_id DESC LIMIT 1",
+        )
+        .bind(device_id.as_str())
+        .bind(account)
+        .optional(&*self.reader().await?, rows::transfer)
     }
 }
 

@@ -5,6 +5,7 @@ mod audit;
 mod audit_of_accounts;
 mod bursts;
 mod credentials;
+mod forced_transfers;
 mod instant;
 mod job_retries;
 mod jobs;

@@ -140,6 +140,13 @@ pub(crate) fn query(device_id: DeviceId) -> Command {
     })
 }
 
+pub(crate) fn query_with(device_id: DeviceId, presented: &str) -> Command {
+    Command::Transfer(TransferCommand::Query {
+        device_id,
+        auth_info: Some(Secret::new(presented)),
+    })
+}
+
 pub(crate) fn approve(device_id: DeviceId, arrival: Option<Arrival>) -> Command {
     Command::Transfer(TransferCommand::Approve { device_id, arrival })
 }
