@@ -59,7 +59,6 @@ pub fn decide_update(
         Some((_, Relation::Provider)) | None => return Err(Refusal::NotFound(device_id)),
         Some(seen) => seen,
     };
-    let held_before = device.statuses.is_held();
     let mut outcome = Outcome::of(device, facts, now);
     for change in changes {
         if !lessens_trust(change) {
@@ -67,14 +66,13 @@ pub fn decide_update(
         }
         apply(&mut outcome, relation, change, providers, now)?;
     }
-    let held_after = outcome.device.statuses.is_held();
     let touches_hold = |change: &DeviceChange| match change {
         DeviceChange::AddStatus(status) | DeviceChange::RemoveStatus(status) => is_hold(*status),
         _ => false,
     };
     outcome.publishes_all = changes.iter().any(touches_hold);
-    if held_before != held_after {
-        outcome.tell_providers(Event::StatusChanged, now);
+    if outcome.device.statuses != device.statuses {
+        outcome.tell_of_statuses(now);
     }
     if relation == Relation::Operator {
         let sponsor = outcome.device.account.clone();

@@ -79,7 +79,7 @@ pub fn registration_expired(device: &Device, facts: &Facts, now: u64) -> Outcome
 
 fn deleted(device: &Device, facts: &Facts, event: Event, now: u64) -> Outcome {
     let mut outcome = Outcome::of(device, facts, now);
-    outcome.tell_providers(event, now);
+    outcome.tell_providers(event);
     outcome.device.delete_requested_at = Some(now);
     outcome.device.auth_info = None;
     outcome.publishes_all = true;
@@ -114,7 +114,7 @@ pub fn decide_restoration(
         outcome.device.expires_at = until.ok_or(Refusal::ExpiryTooFar(EXPIRY_YEARS_MAX))?;
     }
     outcome.publishes_all = true;
-    outcome.tell_providers(Event::Restored, now);
+    outcome.tell_providers(Event::Restored);
     Ok(outcome)
 }
 

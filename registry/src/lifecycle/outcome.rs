@@ -76,10 +76,21 @@ impl Outcome {
         self.interrupted = Some(transfer);
     }
 
-    /// Tells every provider that a live credential is bound to, once.
-    pub(super) fn tell_providers(&mut self, event: Event, now: u64) {
-        let live = self.credentials.iter().filter(|one| one.is_live(now));
-        let mut providers: Vec<String> = live.filter_map(|one| one.asp.clone()).collect();
+    /// Tells every provider that a credential is bound to, once: a withdrawn one too, whose name comes
+    /// and goes with the device, and which shows it to its provider as long as the binding stands.
+    pub(super) fn tell_providers(&mut self, event: Event) {
+        self.tell_providers_of(event, |_| true);
+    }
+
+    /// Tells every provider that a live credential is bound to, once, that a status came or went: to
+    /// what is withdrawn it makes no difference.
+    pub(super) fn tell_of_statuses(&mut self, now: u64) {
+        self.tell_providers_of(Event::StatusChanged, |one| one.is_live(now));
+    }
+
+    fn tell_providers_of(&mut self, event: Event, is_concerned: impl Fn(&Credential) -> bool) {
+        let concerned = self.credentials.iter().filter(|one| is_concerned(one));
+        let mut providers: Vec<String> = concerned.filter_map(|one| one.asp.clone()).collect();
         providers.sort_unstable();
         providers.dedup();
         for provider in providers {

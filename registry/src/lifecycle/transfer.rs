@@ -113,6 +113,8 @@ pub fn decide_pull(
         replace_by: None,
     });
     outcome.tell(&device.account, Event::Transfer, None);
+    // Of the status alone: with whom is for the sides, until the device is the other's.
+    outcome.tell_of_statuses(now);
     Ok(Pulled::Begun(Box::new(outcome)))
 }
 
@@ -148,6 +150,7 @@ pub fn decide_push(
         replace_by: None,
     });
     outcome.tell(to, Event::Transfer, None);
+    outcome.tell_of_statuses(now);
     Ok(outcome)
 }
 
@@ -354,7 +357,7 @@ fn complete(
     }
     outcome.tell(&transfer.losing, Event::Transfer, None);
     outcome.tell(&transfer.gaining, Event::Transfer, None);
-    outcome.tell_providers(Event::Transfer, now);
+    outcome.tell_providers(Event::Transfer);
     outcome.publishes_all = outcome.device.statuses.is_held() != before.is_held();
     outcome.transfer = Some(transfer);
     outcome
@@ -380,6 +383,7 @@ fn given_up(
     let mut outcome = Outcome::of(device, facts, now);
     outcome.tell(&transfer.losing, Event::Transfer, None);
     outcome.tell(&transfer.gaining, Event::Transfer, None);
+    outcome.tell_of_statuses(now);
     outcome.transfer = Some(transfer.ended(status, now));
     outcome
 }

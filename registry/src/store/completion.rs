@@ -282,6 +282,7 @@ impl Complete {
             zone: &self.zone,
             before: None,
             after: (&device, &credentials),
+            is_moving: (false, false),
             transfer: None,
             interrupted: None,
             now,

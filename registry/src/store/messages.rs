@@ -22,6 +22,8 @@ pub(super) struct Occasion<'a> {
     pub(super) before: Option<(&'a Device, &'a [Credential])>,
     /// The same afterwards.
     pub(super) after: (&'a Device, &'a [Credential]),
+    /// Whether a transfer was pending before, and is afterwards.
+    pub(super) is_moving: (bool, bool),
     /// The transfer that began or ended.
     pub(super) transfer: Option<&'a Transfer>,
     /// The transfer that ended because that one was forced.
@@ -35,6 +37,17 @@ impl Occasion<'_> {
         match notice.is_of_interrupted {
             true => self.interrupted,
             false => self.transfer,
+        }
+    }
+
+    /// Who changed the device, for who is no side of its transfer: the status is the registry's, and the
+    /// other account is named to the sides alone until it has the device.
+    fn who(&self) -> &str {
+        let account = self.origin.account.as_str();
+        let is_gaining = |transfer: &Transfer| transfer.gaining == account;
+        match self.transfer {
+            Some(transfer) if is_gaining(transfer) => REGISTRY_ITSELF,
+            _ => account,
         }
     }
 }
@@ -208,20 +221,23 @@ fn change_of(
     notice: &Notice,
 ) -> Result<Change, StoreError> {
     let role = accounts::role_of(connection, &notice.to)?;
-    let describe = |(device, credentials): (&Device, &[Credential])| {
+    let describe = |(device, credentials): (&Device, &[Credential]), is_moving| {
         let visible =
             |one: &&Credential| role != Role::Asp || one.asp.as_deref() == Some(notice.to.as_str());
         let credentials: Vec<Credential> = credentials.iter().filter(visible).cloned().collect();
-        description::device(device, &credentials, false, occasion.zone, occasion.now)
+        let (zone, now) = (occasion.zone, occasion.now);
+        description::device(device, &credentials, is_moving, zone, now)
     };
+    let (was_moving, is_moving) = occasion.is_moving;
+    let before = occasion.before.map(|before| describe(before, was_moving));
     Ok(Change {
         operation: operation_of(notice.event),
-        who: occasion.origin.account.clone(),
+        who: occasion.who().to_owned(),
         server_transaction_id: occasion.origin.server_transaction_id.clone(),
         at: calendar(occasion.now),
         reason: None,
-        before: occasion.before.map(describe).transpose()?,
-        after: Some(describe(occasion.after)?),
+        before: before.transpose()?,
+        after: Some(describe(occasion.after, is_moving)?),
     })
 }
 

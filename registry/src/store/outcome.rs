@@ -62,8 +62,12 @@ pub(super) fn write_outcome(
         facts.transfer.as_ref(),
     );
     // A transfer that was not touched is what it was.
-    let after = transfer.as_ref().or(facts.transfer.as_ref());
-    let after = audited(Some(device), credentials, after);
+    let transfer_after = transfer.as_ref().or(facts.transfer.as_ref());
+    let is_moving = (
+        facts.transfer.is_some(),
+        transfer_after.is_some_and(Transfer::is_pending),
+    );
+    let after = audited(Some(device), credentials, transfer_after);
     write_audit(connection, origin, device.device_id, (before, after), now)?;
     let occasion = Occasion {
         origin,
@@ -73,6 +77,7 @@ pub(super) fn write_outcome(
             .as_ref()
             .map(|device| (device, facts.credentials.as_slice())),
         after: (&outcome.device, &outcome.credentials),
+        is_moving,
         transfer: transfer.as_ref(),
         interrupted: outcome.interrupted.as_ref(),
         now,

@@ -1,11 +1,11 @@
 //! Application service providers: told of the slots that are bound to them, and asking for certificates
 //! where the sponsor lets them.
 
-use iot_epp_api::ResultCode;
 use iot_epp_api::command::{AccountChange, AccountCommand, Command, DeviceChange};
-use iot_epp_api::device::WithdrawReason;
+use iot_epp_api::device::{SettableStatus, WithdrawReason};
 use iot_epp_api::message::{Detail, Event};
 use iot_epp_api::transfer::Arrival;
+use iot_epp_api::{DeviceStatus, ResultCode};
 use rcgen::KeyPair;
 
 use crate::stage::*;
@@ -72,7 +72,7 @@ async fn a_provider_gets_the_certificates_of_its_slots_and_a_message_of_every_ch
     mno.changed(set_auth_info(id)).await;
     gaining.done(pull(id, AUTH_INFO, Arrival::AsIs)).await;
     mno.done(approve(id, None)).await;
-    assert_eq!(told(&asp).await, [Event::Transfer]);
+    assert_eq!(told(&asp).await, [Event::StatusChanged, Event::Transfer]);
     let unbind = DeviceChange::Unbind {
         slot: slot(2),
         asp: account("asp-one"),
@@ -82,6 +82,157 @@ async fn a_provider_gets_the_certificates_of_its_slots_and_a_message_of_every_ch
     gaining.changed(hold(id)).await;
     gaining.changed(unhold(id)).await;
     assert!(told(&asp).await.is_empty(), "it has no part in it any more");
+    stage.close().await;
+}
+
+/// The only message of the party: the statuses of a device changed; who did it, those that went, those
+/// that came.
+async fn status_change(party: &Party) -> (String, Vec<DeviceStatus>, Vec<DeviceStatus>) {
+    let messages = party.messages().await;
+    let [message] = &messages[..] else {
+        panic!("{messages:?}");
+    };
+    assert_eq!(message.event, Event::StatusChanged);
+    let Detail::Change(change) = &message.detail else {
+        panic!("{message:?}");
+    };
+    let shown = format!("{message:?}");
+    assert!(!shown.contains("mno-b"), "{shown}");
+    let before = &change.before.as_ref().unwrap().statuses;
+    let after = &change.after.as_ref().unwrap().statuses;
+    let without = |one: &[DeviceStatus], other: &[DeviceStatus]| {
+        let left = one.iter().filter(|status| !other.contains(status));
+        left.copied().collect::<Vec<_>>()
+    };
+    (
+        change.who.clone(),
+        without(before, after),
+        without(after, before),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_is_told_of_every_status_that_comes_or_goes() {
+    let stage = Stage::open().await;
+    let mno = stage.mno("mno-a").await;
+    let asp = stage.asp("asp-one").await;
+    let id = eid(1);
+    mno.issued(create_with(id, new_csr(), Some("asp-one")))
+        .await;
+    let lock = SettableStatus::ClientTransferProhibited;
+    mno.changed(clear_status(id, lock)).await;
+    asp.messages().await;
+    let of_whom = |status: &SettableStatus| match status.is_client() {
+        true => &mno,
+        false => &stage.operator,
+    };
+    let named = |status: &SettableStatus| DeviceStatus::from_name(status.as_str()).unwrap();
+    // Each beside the ones before it: a hold on a hold too.
+    for status in SettableStatus::ALL {
+        let party = of_whom(status);
+        party.changed(set_status(id, *status)).await;
+        let (who, _, came) = status_change(&asp).await;
+        assert_eq!(
+            (who.as_str(), came),
+            (party.name.as_str(), vec![named(status)])
+        );
+    }
+    mno.changed(hold(id)).await;
+    assert!(told(&asp).await.is_empty(), "nothing changed");
+    // The locks first: they prohibit the rest.
+    for status in SettableStatus::ALL.iter().rev() {
+        let party = of_whom(status);
+        party.changed(clear_status(id, *status)).await;
+        let (who, went, _) = status_change(&asp).await;
+        assert_eq!(
+            (who.as_str(), went),
+            (party.name.as_str(), vec![named(status)])
+        );
+    }
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_is_told_that_a_transfer_is_pending_or_not_and_not_with_whom() {
+    let stage = Stage::open().await;
+    let mno = stage.mno("mno-a").await;
+    let other = stage.mno("mno-b").await;
+    let asp = stage.asp("asp-one").await;
+    let id = eid(1);
+    mno.issued(create_with(id, new_csr(), Some("asp-one")))
+        .await;
+    mno.changed(set_auth_info(id)).await;
+    asp.messages().await;
+    let pulled = || pull(id, AUTH_INFO, Arrival::AsIs);
+    let (sponsor, registry) = ("mno-a".to_owned(), "registry".to_owned());
+    for (begin, by, end) in [
+        (
+            (&other, pulled()),
+            (&registry, &sponsor),
+            (&mno, reject(id)),
+        ),
+        (
+            (&other, pulled()),
+            (&registry, &registry),
+            (&other, cancel(id)),
+        ),
+        (
+            (&mno, push(id, "mno-b")),
+            (&sponsor, &registry),
+            (&other, reject(id)),
+        ),
+        (
+            (&mno, push(id, "mno-b")),
+            (&sponsor, &sponsor),
+            (&mno, cancel(id)),
+        ),
+    ] {
+        let pending = || vec![DeviceStatus::PendingTransfer];
+        begin.0.done(begin.1).await;
+        assert_eq!(status_change(&asp).await, (by.0.clone(), vec![], pending()));
+        mno.changed(hold(id)).await;
+        let (_, went, came) = status_change(&asp).await;
+        assert_eq!((went, came), (vec![], vec![DeviceStatus::ClientHold]));
+        mno.changed(unhold(id)).await;
+        assert_eq!(told(&asp).await, [Event::StatusChanged]);
+        end.0.done(end.1).await;
+        assert_eq!(status_change(&asp).await, (by.1.clone(), pending(), vec![]));
+    }
+    other.done(pulled()).await;
+    asp.messages().await;
+    let late = iot_registry::clock::unix_now() + iot_registry::lifecycle::PULL_WINDOW_SECS + 60;
+    stage.at(late).await;
+    let pending = vec![DeviceStatus::PendingTransfer];
+    assert_eq!(status_change(&asp).await, (registry, pending, vec![]));
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_whose_slots_are_all_withdrawn_is_told_as_long_as_its_binding_stands() {
+    let stage = Stage::open().await;
+    let mno = stage.mno("mno-a").await;
+    let asp = stage.asp("asp-one").await;
+    for (number, is_unbound) in [(1, false), (2, true)] {
+        let id = eid(number);
+        mno.issued(create_with(id, new_csr(), Some("asp-one")))
+            .await;
+        mno.issued(new_slot(id, new_csr(), None)).await;
+        mno.changed(withdraw(id, 1, WithdrawReason::Superseded))
+            .await;
+        if is_unbound {
+            let unbind = DeviceChange::Unbind {
+                slot: slot(1),
+                asp: account("asp-one"),
+            };
+            mno.changed(update(id, &[unbind])).await;
+        }
+        asp.messages().await;
+        mno.changed(delete(id)).await;
+        mno.changed(restore(id)).await;
+        let all: &[Event] = &[Event::Deleted, Event::Restored];
+        let expected = if is_unbound { &[] } else { all };
+        assert_eq!(told(&asp).await, expected);
+    }
     stage.close().await;
 }
 

@@ -236,6 +236,7 @@ impl Device {
                     arrival: *arrival,
                 });
                 told.push((self.sponsor, self.of_transfer(status)));
+                self.tell_provider(Event::StatusChanged, None, told);
             }
             Wish::Push => {
                 let gaining = 1 - self.sponsor;
@@ -246,6 +247,7 @@ impl Device {
                     arrival: Arrival::AsIs,
                 });
                 told.push((gaining, self.of_transfer(status)));
+                self.tell_provider(Event::StatusChanged, None, told);
             }
             wish => {
                 let ended = self.transfer.take().context("no transfer is pending")?;
@@ -257,6 +259,8 @@ impl Device {
                     self.sponsor = ended.gaining;
                     self.has_auth_info = false;
                     self.is_held |= arrival.unwrap_or(ended.arrival) == Arrival::Held;
+                } else {
+                    self.tell_provider(Event::StatusChanged, None, told);
                 }
             }
         }
@@ -283,14 +287,15 @@ impl Device {
         (PROVIDER, told)
     }
 
-    /// The provider, where a live credential is for it.
+    /// The provider, where a credential is for it; of statuses, where a live one is.
     fn tell_provider(
         &self,
         event: Event,
         transfer: Option<TransferStatus>,
         told: &mut Vec<(usize, Told)>,
     ) {
-        let is_concerned = |one: &Credential| one.is_bound && !one.is_withdrawn;
+        let is_of_status = event == Event::StatusChanged;
+        let is_concerned = |one: &Credential| one.is_bound && !(is_of_status && one.is_withdrawn);
         if self.slots.iter().any(is_concerned) {
             let (provider, message) = self.to_provider(event, None);
             told.push((

@@ -228,7 +228,7 @@ fn authorization_information_is_kept_hashed_and_ends() {
 }
 
 #[test]
-fn an_operators_change_is_told_to_the_sponsor_and_a_hold_to_providers() {
+fn an_operators_change_is_told_to_the_sponsor_and_a_status_to_providers() {
     let outcome = hold(&facts(), OPERATOR, true).unwrap();
     assert_eq!(
         told(&outcome),
@@ -238,5 +238,8 @@ fn an_operators_change_is_told_to_the_sponsor_and_a_hold_to_providers() {
     assert_eq!(told(&outcome), [("asp-one", "statusChanged")]);
     let held = with_status(SettableStatus::ServerHold);
     let outcome = hold(&held, SPONSOR, true).unwrap();
-    assert_eq!(told(&outcome), [], "nothing changed for the provider");
+    assert_eq!(told(&outcome), [("asp-one", "statusChanged")]);
+    let held = with_status(SettableStatus::ClientHold);
+    let outcome = hold(&held, SPONSOR, true).unwrap();
+    assert_eq!(told(&outcome), [], "nothing changed");
 }

@@ -57,7 +57,10 @@ fn a_pull_waits_five_days_for_the_sponsor() {
     let Ok(Pulled::Begun(outcome)) = pull(&offered(), SECRET) else {
         panic!("refused");
     };
-    assert_eq!(told(&outcome), [("mno-a", "transfer")]);
+    assert_eq!(
+        told(&outcome),
+        [("asp-one", "statusChanged"), ("mno-a", "transfer")]
+    );
     let transfer = outcome.transfer.unwrap();
     assert_eq!(transfer.status, TransferStatus::Pending);
     assert_eq!(transfer.acting, "mno-a");
@@ -198,6 +201,7 @@ fn each_side_ends_what_is_its_to_end() {
         ] {
             let outcome = end(transfer.clone(), actor, how).unwrap();
             assert_eq!(outcome.device.account, "mno-a");
+            assert_eq!(told(&outcome)[0], ("asp-one", "statusChanged"));
             assert_eq!(outcome.transfer.unwrap().status, status);
         }
         let stranger = Actor {
@@ -217,7 +221,10 @@ fn each_side_ends_what_is_its_to_end() {
 fn a_push_goes_to_an_operator_account_and_waits_fourteen_days() {
     let push = |facts: &Facts, to, is_mno| decide_push(id(), facts, SPONSOR, to, is_mno, NOW);
     let outcome = push(&facts(), "mno-b", true).unwrap();
-    assert_eq!(told(&outcome), [("mno-b", "transfer")]);
+    assert_eq!(
+        told(&outcome),
+        [("asp-one", "statusChanged"), ("mno-b", "transfer")]
+    );
     assert_eq!(outcome.transfer.unwrap().acting_at, NOW + 14 * DAY);
     for (to, is_mno) in [("asp-one", false), ("mno-a", true)] {
         let refused = push(&facts(), to, is_mno);
