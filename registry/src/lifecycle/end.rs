@@ -107,15 +107,26 @@ pub fn decide_restoration(
         return Err(Refusal::NotDeleted(device_id));
     }
     let mut outcome = Outcome::of(device, facts, now);
-    outcome.device.delete_requested_at = None;
-    outcome.device.statuses = device.statuses.with(SettableStatus::ClientHold);
-    if device.expires_at <= now {
-        let until = months_after(now, months_of_registration);
-        outcome.device.expires_at = until.ok_or(Refusal::ExpiryTooFar(EXPIRY_YEARS_MAX))?;
-    }
-    outcome.publishes_all = true;
+    bring_back(&mut outcome, months_of_registration, now)?;
     outcome.tell_providers(Event::Restored);
     Ok(outcome)
+}
+
+/// A deleted device is there again, held; with a new registration where the old one has ended.
+pub(super) fn bring_back(
+    outcome: &mut Outcome,
+    months_of_registration: u32,
+    now: u64,
+) -> Result<(), Refusal> {
+    let device = &mut outcome.device;
+    device.delete_requested_at = None;
+    device.statuses = device.statuses.with(SettableStatus::ClientHold);
+    if device.expires_at <= now {
+        let until = months_after(now, months_of_registration);
+        device.expires_at = until.ok_or(Refusal::ExpiryTooFar(EXPIRY_YEARS_MAX))?;
+    }
+    outcome.publishes_all = true;
+    Ok(())
 }
 
 /// The certificate of a slot has ended: the slot is withdrawn.

@@ -9,7 +9,7 @@ use iot_identity::DeviceId;
 use super::auth_info::{hash_of, wrong_auth_info};
 use super::change::ICCID_STAYS;
 use super::device::{Actor, AuthInfoRecord, Device, Facts, is_transferable};
-use super::end::of_sponsor;
+use super::end::{bring_back, of_sponsor};
 use super::outcome::Outcome;
 use super::refusal::Refusal;
 use super::status::{Prohibited, Statuses};
@@ -155,23 +155,27 @@ pub fn decide_push(
 }
 
 /// Decides on a forced transfer: an operator moves the device at once. A transfer that is pending ends
-/// with it.
+/// with it, and a deletion that can be undone too: a sponsor who deletes keeps no device from who is to
+/// have it.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Refusal::NotTransferable`] or [`Refusal::Deleted`].
+/// [`Refusal::NotFound`], [`Refusal::NotTransferable`] or [`Refusal::ExpiryTooFar`].
 pub fn decide_force(
     device_id: DeviceId,
     facts: &Facts,
     actor: Actor<'_>,
     (to, to_is_mno): (&str, bool),
     arrival: Arrival,
+    months_of_registration: u32,
     now: u64,
 ) -> Result<Outcome, Refusal> {
     let seen = facts.seen_by(actor, now);
     let (device, _) = seen.ok_or(Refusal::NotFound(device_id))?;
     check_destination(device, to, to_is_mno)?;
-    if device.is_pending_delete() {
-        return Err(Refusal::Deleted(device_id));
+    let mut outcome = Outcome::of(device, facts, now);
+    let is_brought_back = device.is_pending_delete();
+    if is_brought_back {
+        bring_back(&mut outcome, months_of_registration, now)?;
     }
     let transfer = Transfer {
         transfer_id: None,
@@ -183,10 +187,13 @@ pub fn decide_force(
         requested_at: now,
         acting: actor.account.to_owned(),
         acting_at: now,
-        arrival: Some(arrival),
+        arrival: Some(if is_brought_back {
+            Arrival::Held
+        } else {
+            arrival
+        }),
         replace_by: None,
     };
-    let mut outcome = Outcome::of(device, facts, now);
     if let Some(pending) = &facts.transfer {
         outcome.interrupt(pending.ended(TransferStatus::ServerCancelled, now));
     }
@@ -358,7 +365,7 @@ fn complete(
     outcome.tell(&transfer.losing, Event::Transfer, None);
     outcome.tell(&transfer.gaining, Event::Transfer, None);
     outcome.tell_providers(Event::Transfer);
-    outcome.publishes_all = outcome.device.statuses.is_held() != before.is_held();
+    outcome.publishes_all |= outcome.device.statuses.is_held() != before.is_held();
     outcome.transfer = Some(transfer);
     outcome
 }

@@ -48,6 +48,7 @@ impl Service {
             zone: self.zone_name().clone(),
             device_id,
             wish,
+            months: self.inner.config.registration_months,
             now: unix_now(),
         };
         match self.store().commit(step).await.map_err(store_problem)? {

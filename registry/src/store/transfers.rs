@@ -48,6 +48,8 @@ pub struct DecideTransfer {
     pub device_id: DeviceId,
     /// What is wanted.
     pub wish: TransferWish,
+    /// Months of registration of a deleted device that comes back after its end.
+    pub months: u32,
     /// The time of the decision.
     pub now: u64,
 }
@@ -188,7 +190,8 @@ impl DecideTransfer {
                 if is_mno && !accounts::has_room(connection, to)? {
                     return Ok(Err(Refusal::NotTransferable(NO_ROOM)));
                 }
-                lifecycle::decide_force(device_id, facts, actor, (to, is_mno), *arrival, now)
+                let (to, months) = ((to.as_str(), is_mno), self.months);
+                lifecycle::decide_force(device_id, facts, actor, to, *arrival, months, now)
             }
         })
     }

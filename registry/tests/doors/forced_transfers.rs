@@ -1,9 +1,9 @@
 //! Transfers that an operator forces: who is told of what, and what the sides of the transfer that ends
 //! with it still see.
 
-use iot_epp_api::ResultCode;
 use iot_epp_api::message::{Detail, Event};
 use iot_epp_api::transfer::{Arrival, Direction, TransferInfo, TransferStatus};
+use iot_epp_api::{DeviceState, DeviceStatus, ResultCode};
 
 use crate::stage::*;
 use crate::transfers::Cast;
@@ -95,5 +95,66 @@ async fn who_gets_by_force_what_he_had_asked_for_is_told_of_both_transfers_once(
         assert_eq!(ends(&transfers_told(side).await), [cancelled, FORCED]);
     }
     assert_eq!(ends(&transfers_told(&cast.asp).await), [FORCED]);
+    cast.stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forced_transfer_brings_a_deleted_device_back_held() {
+    let cast = Cast::open().await;
+    let operator = &cast.stage.operator;
+    let (id, active) = cast.device(1).await;
+    operator.done(hold(id)).await;
+    cast.losing.done(delete(id)).await;
+    assert_eq!(cast.stage.dns(id, 1).await, Said::Absent);
+    for party in [&cast.losing, &cast.gaining, &cast.asp] {
+        party.messages().await;
+    }
+    let forced = operator
+        .transfer(force(id, "mno-gaining", Arrival::AsIs))
+        .await;
+    assert_eq!((forced.direction, forced.status), FORCED);
+    assert_eq!(
+        forced.arrival,
+        Some(Arrival::Held),
+        "whatever was asked for"
+    );
+    for party in [&cast.losing, &cast.gaining, &cast.asp] {
+        assert_eq!(transfers_told(party).await, std::slice::from_ref(&forced));
+    }
+    let seen = cast.gaining.sees(id).await;
+    assert_eq!(seen.account, cast.gaining.name);
+    assert_eq!(
+        (seen.state, seen.restore_until),
+        (DeviceState::Inactive, None)
+    );
+    assert!(!seen.statuses.contains(&DeviceStatus::PendingDelete));
+    for status in [DeviceStatus::ClientHold, DeviceStatus::ServerHold] {
+        assert!(seen.statuses.contains(&status), "{status}");
+    }
+    assert_eq!(cast.stage.dns(id, 1).await, Said::Inactive);
+    let code = cast.losing.code(restore(id)).await;
+    assert_eq!(code, ResultCode::ObjectDoesNotExist);
+    operator.done(unhold(id)).await;
+    assert_eq!(
+        cast.stage.dns(id, 1).await,
+        Said::Inactive,
+        "its own hold is left"
+    );
+    cast.gaining.done(unhold(id)).await;
+    assert_eq!(cast.stage.dns(id, 1).await, active);
+    cast.stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_whose_restore_window_is_over_is_not_forced_anywhere() {
+    let cast = Cast::open().await;
+    let (id, _) = cast.device(1).await;
+    cast.losing.done(delete(id)).await;
+    let over = iot_registry::clock::unix_now() + 30 * 24 * 3600 + 60;
+    cast.stage.at(over).await;
+    let forced = force(id, "mno-gaining", Arrival::AsIs);
+    let code = cast.stage.operator.code(forced).await;
+    assert_eq!(code, ResultCode::ObjectDoesNotExist);
+    assert_eq!(cast.stage.dns(id, 1).await, Said::Absent);
     cast.stage.close().await;
 }

@@ -246,7 +246,8 @@ fn an_iccid_is_never_transferred() {
     let pushed = decide_push(iccid(), &by_iccid, SPONSOR, "mno-b", true, NOW);
     assert!(matches!(pushed, Err(Refusal::NotTransferable(_))));
     let arrival = Arrival::AsIs;
-    let forced = decide_force(iccid(), &by_iccid, OPERATOR, ("mno-b", true), arrival, NOW);
+    let to = ("mno-b", true);
+    let forced = decide_force(iccid(), &by_iccid, OPERATOR, to, arrival, 12, NOW);
     assert!(matches!(forced, Err(Refusal::NotTransferable(_))));
 }
 
@@ -255,7 +256,8 @@ fn an_operator_decides_a_dispute_whatever_is_pending_or_prohibited() {
     let mut disputed = with_status(SettableStatus::ServerTransferProhibited);
     disputed.transfer = Some(pending_pull());
     let to = ("mno-c", true);
-    let outcome = decide_force(id(), &disputed, OPERATOR, to, Arrival::Held, NOW).unwrap();
+    let forced = decide_force(id(), &disputed, OPERATOR, to, Arrival::Held, 12, NOW);
+    let outcome = forced.unwrap();
     assert_eq!(outcome.device.account, "mno-c");
     assert!(outcome.device.statuses.is_held());
     let transfer = outcome.transfer.as_ref().unwrap();
@@ -271,4 +273,38 @@ fn an_operator_decides_a_dispute_whatever_is_pending_or_prohibited() {
     };
     assert_eq!(told(true), ["mno-a", "mno-b"]);
     assert_eq!(told(false), ["mno-a", "mno-c", "asp-one"]);
+}
+
+#[test]
+fn a_deleted_device_is_forced_back_held_until_it_is_gone() {
+    let force = |facts: &Facts| {
+        let to = ("mno-b", true);
+        decide_force(id(), facts, OPERATOR, to, Arrival::AsIs, 12, NOW)
+    };
+    let mut deleted = pending_delete();
+    let outcome = force(&deleted).unwrap();
+    let device = &outcome.device;
+    assert_eq!(
+        (device.account.as_str(), device.delete_requested_at),
+        ("mno-b", None)
+    );
+    assert!(device.statuses.contains(SettableStatus::ClientHold));
+    assert!(outcome.publishes_all);
+    assert_eq!(
+        outcome.transfer.as_ref().unwrap().arrival,
+        Some(Arrival::Held)
+    );
+    assert_eq!(
+        told(&outcome),
+        [
+            ("asp-one", "transfer"),
+            ("mno-a", "transfer"),
+            ("mno-b", "transfer")
+        ]
+    );
+    deleted.device.as_mut().unwrap().expires_at = NOW - 1;
+    let renewed = force(&deleted).unwrap().device.expires_at;
+    assert_eq!(Some(renewed), months_after(NOW, 12));
+    let gone = facts_with(|device| device.delete_requested_at = Some(NOW - RESTORE_WINDOW_SECS));
+    assert_eq!(force(&gone), Err(Refusal::NotFound(id())));
 }
