@@ -4,7 +4,7 @@ use iot_identity::{DeviceId, Slot};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::device::{DeviceInfo, PublicationTimes};
+use crate::device::{DeviceInfo, PublicationTimes, SlotReason};
 use crate::named::named;
 use crate::transaction::ClientTransactionId;
 use crate::transfer::TransferInfo;
@@ -78,6 +78,9 @@ pub enum Detail {
         /// Last second of its certificate's validity.
         #[serde(rename = "notAfter", with = "crate::timestamp")]
         not_after: OffsetDateTime,
+        /// Why it was withdrawn, where the message is of that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<SlotReason>,
         /// Its certificate, PEM, where the reader is to have it.
         #[serde(
             rename = "certificatePem",

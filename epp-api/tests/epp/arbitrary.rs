@@ -159,12 +159,14 @@ fn transaction_name() -> impl Strategy<Value = String> {
 }
 
 fn detail() -> impl Strategy<Value = Detail> {
-    let slot_detail =
-        (slot(), instant(), of(pem())).prop_map(|(slot, not_after, pem)| Detail::Slot {
+    let slot_detail = (slot(), instant(), of(select(SlotReason::ALL)), of(pem())).prop_map(
+        |(slot, not_after, reason, pem)| Detail::Slot {
             slot,
             not_after,
+            reason,
             certificate_pem: pem,
-        });
+        },
+    );
     let change = (
         select(ChangeOperation::ALL),
         (text(), transaction_name(), instant(), of(text())),

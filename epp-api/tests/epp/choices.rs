@@ -164,6 +164,7 @@ fn messages() -> Vec<Answer> {
                 slot: (place % 3 == 0).then(|| EventSlot {
                     slot: Slot::FIRST,
                     not_after: NOON,
+                    reason: SlotReason::ALL.get(place / 3).copied(),
                     certificate: (place % 2 == 0).then(|| vec![0x30, 0]),
                 }),
                 job: (place % 5 == 0).then_some(EventJob {

@@ -188,6 +188,7 @@ fn event_message() -> Answer {
         slot: Some(EventSlot {
             slot: slot(2),
             not_after: YEARS_5,
+            reason: None,
             certificate: Some(vec![0x30, 0x03, 0x02, 0x01, 0x00]),
         }),
         job: None,

@@ -210,11 +210,18 @@ fn any_detail() -> impl Strategy<Value = Detail> {
     );
     prop_oneof![
         Just(Detail::None),
-        (any_slot(), any_time(), pem).prop_map(|(slot, not_after, certificate_pem)| Detail::Slot {
-            slot,
-            not_after,
-            certificate_pem
-        }),
+        (
+            any_slot(),
+            any_time(),
+            option::of(select(SlotReason::ALL)),
+            pem
+        )
+            .prop_map(|(slot, not_after, reason, certificate_pem)| Detail::Slot {
+                slot,
+                not_after,
+                reason,
+                certificate_pem
+            }),
         change.prop_map(|(operation, who, at, reason, before, after)| {
             Detail::Change(Box::new(Change {
                 operation,

@@ -160,7 +160,7 @@ fn apply(
             outcome.device.auth_info = Some(record_of(auth_info, now));
         }
         DeviceChange::ClearAuthInfo => outcome.device.auth_info = None,
-        DeviceChange::Withdraw { slot, reason } => withdraw(outcome, *slot, *reason)?,
+        DeviceChange::Withdraw { slot, reason } => withdraw(outcome, *slot, *reason, now)?,
     }
     Ok(())
 }
@@ -199,15 +199,23 @@ fn bind(outcome: &mut Outcome, slot: Slot, asp: Option<&str>, now: u64) -> Resul
     Ok(())
 }
 
-/// Takes a slot back; one that was taken back before stays as it is.
-fn withdraw(outcome: &mut Outcome, slot: Slot, reason: WithdrawReason) -> Result<(), Refusal> {
+/// Takes a slot back. Of one that was taken back or has expired before only the reason may change, to
+/// the graver one: that its key may be known to others.
+fn withdraw(
+    outcome: &mut Outcome,
+    slot: Slot,
+    reason: WithdrawReason,
+    now: u64,
+) -> Result<(), Refusal> {
     let credential = credential(&mut outcome.credentials, slot)?;
-    if credential.withdrawn.is_some() {
-        return Ok(());
-    }
-    credential.withdrawn = Some(match reason {
-        WithdrawReason::Superseded => SlotReason::Superseded,
-        WithdrawReason::Compromised => SlotReason::Compromised,
+    let has_expired = (!credential.is_live(now)).then_some(SlotReason::Expired);
+    credential.withdrawn = Some(match (credential.withdrawn.or(has_expired), reason) {
+        (None, WithdrawReason::Superseded) => SlotReason::Superseded,
+        (
+            None | Some(SlotReason::Superseded | SlotReason::Expired),
+            WithdrawReason::Compromised,
+        ) => SlotReason::Compromised,
+        (Some(_), _) => return Ok(()),
     });
     if let Some(asp) = credential.asp.clone() {
         outcome.tell(&asp, Event::SlotWithdrawn, Some(slot));

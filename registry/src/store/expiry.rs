@@ -222,6 +222,7 @@ impl Expire {
         let detail = Detail::Slot {
             slot,
             not_after: until,
+            reason: None,
             certificate_pem: None,
         };
         self.message(Event::SlotExpires, text, device_id, detail)

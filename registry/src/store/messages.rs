@@ -1,5 +1,6 @@
 //! Messages for accounts: written with what they tell of, kept until they are acknowledged.
 
+use iot_epp_api::device::SlotReason;
 use iot_epp_api::message::{Change, ChangeOperation, Detail, Event, Message};
 use iot_epp_api::transfer::TransferInfo;
 use iot_epp_api::{Role, server_transaction_id};
@@ -10,7 +11,7 @@ use super::rows::{corrupt, sql_time, unix};
 use super::sql::{self, Connection};
 use super::{Origin, Step, Store, StoreError, accounts};
 use crate::description::{self, Inconsistent, calendar};
-use crate::lifecycle::{Credential, Device, Notice, Transfer};
+use crate::lifecycle::{self, Credential, Device, Notice, Transfer};
 use crate::pem::certificate_pem;
 
 /// What messages tell of.
@@ -149,7 +150,10 @@ fn text_of(occasion: &Occasion<'_>, notice: &Notice) -> String {
     let slot = of_slot.unwrap_or_else(|| format!("device {id}"));
     match notice.event {
         Event::SlotIssued => format!("a certificate was issued for {slot}"),
-        Event::SlotWithdrawn => format!("{slot} was withdrawn"),
+        Event::SlotWithdrawn => match withdrawn_for(occasion, notice) {
+            Some(reason) => format!("{slot} was withdrawn: {reason}"),
+            None => format!("{slot} was withdrawn"),
+        },
         Event::SlotExpires => format!("the certificate of {slot} ends soon"),
         Event::SlotExpired => format!("the certificate of {slot} has ended"),
         Event::SlotBound => format!("{slot} was bound to this account"),
@@ -166,6 +170,14 @@ fn text_of(occasion: &Occasion<'_>, notice: &Notice) -> String {
         Event::PendingAction => format!("a pending command for device {id} is finished"),
         Event::JobFinished => "a job is finished".to_owned(),
     }
+}
+
+/// Why the slot was withdrawn that a notice says so of.
+fn withdrawn_for(occasion: &Occasion<'_>, notice: &Notice) -> Option<SlotReason> {
+    let slot = notice
+        .slot
+        .filter(|_| notice.event == Event::SlotWithdrawn)?;
+    lifecycle::in_slot(occasion.after.1, slot)?.withdrawn
 }
 
 fn detail_of(
@@ -189,6 +201,7 @@ fn detail_of(
         return Ok(Detail::Slot {
             slot,
             not_after: calendar(credential.not_after),
+            reason: withdrawn_for(occasion, notice),
             certificate_pem,
         });
     }

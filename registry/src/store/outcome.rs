@@ -108,7 +108,10 @@ fn to_publish(facts: &Facts, outcome: &Outcome, now: u64) -> Vec<Credential> {
         let before = before.map(|(device, old)| lifecycle::publication(device, old, now));
         // A slot that was withdrawn before has nothing to take back, however many a device has had.
         let was_withdrawn = old.is_some_and(|old| old.withdrawn.is_some());
+        // One whose certificate has just ended is inactive by the clock, and in the zone still.
+        let is_taken_back = credential.withdrawn.is_some() && !was_withdrawn;
         (outcome.publishes_all && !was_withdrawn)
+            || is_taken_back
             || before != Some(lifecycle::publication(&outcome.device, credential, now))
     });
     changed.cloned().collect()

@@ -22,3 +22,4 @@ mod timing;
 mod tombstones;
 mod transfers;
 mod windows;
+mod withdrawals;

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use iot_identity::{DeviceId, Slot};
 use time::OffsetDateTime;
 
+use crate::device::SlotReason;
 use crate::epp::device::publication::{read_certificate, write_certificate};
 use crate::epp::device::read_optional;
 use crate::epp::namespace::device;
@@ -33,6 +34,8 @@ pub struct EventSlot {
     pub slot: Slot,
     /// Last second of its certificate's validity.
     pub not_after: OffsetDateTime,
+    /// Why it was withdrawn, where the message is of that.
+    pub reason: Option<SlotReason>,
     /// Its certificate, DER, where the reader is to have it.
     pub certificate: Option<Vec<u8>>,
 }
@@ -56,6 +59,7 @@ impl EventData {
             if let Some(slot) = &self.slot {
                 writer.element(device("slot"), &slot.slot.to_string());
                 writer.element(device("notAfter"), &instant(slot.not_after));
+                writer.optional(device("reason"), slot.reason.map(SlotReason::as_str));
                 if let Some(certificate) = &slot.certificate {
                     write_certificate(certificate, writer);
                 }
@@ -90,6 +94,7 @@ impl EventSlot {
         Ok(Some(Self {
             slot: slot.parse()?,
             not_after: reader.instant(device("notAfter"))?,
+            reason: read_optional(reader, "reason", |value| value.named(SlotReason::from_name))?,
             certificate: read_certificate(reader)?,
         }))
     }

@@ -28,11 +28,13 @@ pub(super) fn tell_message(mut answer: Answer, count: u64, message: Message) -> 
         Detail::Slot {
             slot,
             not_after,
+            reason,
             certificate_pem,
         } => {
             event.slot = Some(EventSlot {
                 slot,
                 not_after,
+                reason,
                 certificate: certificate_pem.as_deref().and_then(der_of_pem),
             });
         }

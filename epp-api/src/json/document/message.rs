@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::device::{DEVICE_ID, SLOT};
 use super::device_info::{DEVICE_INFO, PUBLICATION};
 use super::transfer::TRANSFER_INFO;
+use crate::device::SlotReason;
 use crate::json::schema::{
     ANY_NUMBER, ANY_TEXT, Document, PEM, Schema, TIMESTAMP, optional, required,
 };
@@ -64,6 +65,11 @@ const SLOT_DETAIL: Document = Document::new(
             "notAfter",
             TIMESTAMP,
             "Last second of its certificate's validity.",
+        ),
+        optional(
+            "reason",
+            Schema::Names(|| SlotReason::ALL.iter().map(|one| one.as_str()).collect()),
+            "Why it was withdrawn, where the message is of that.",
         ),
         optional(
             "certificatePem",

@@ -162,21 +162,69 @@ fn during_a_transfer_the_loser_holds_and_withdraws_only() {
 }
 
 #[test]
-fn withdrawal_is_final_and_keeps_its_first_reason() {
-    let outcome = update(&facts(), SPONSOR, &[withdraw(WithdrawReason::Superseded)]).unwrap();
+fn withdrawal_is_final_and_its_graver_reason_stays() {
+    use {SlotReason as Is, WithdrawReason as Wanted};
+    let withdrawn = "slotWithdrawn";
+    for (before, wanted, after, told_of) in [
+        (None, Wanted::Superseded, Is::Superseded, Some(withdrawn)),
+        (None, Wanted::Compromised, Is::Compromised, Some(withdrawn)),
+        (
+            Some(Is::Superseded),
+            Wanted::Superseded,
+            Is::Superseded,
+            None,
+        ),
+        (
+            Some(Is::Superseded),
+            Wanted::Compromised,
+            Is::Compromised,
+            Some(withdrawn),
+        ),
+        (Some(Is::Expired), Wanted::Superseded, Is::Expired, None),
+        (
+            Some(Is::Expired),
+            Wanted::Compromised,
+            Is::Compromised,
+            Some(withdrawn),
+        ),
+        (
+            Some(Is::Compromised),
+            Wanted::Superseded,
+            Is::Compromised,
+            None,
+        ),
+        (
+            Some(Is::Compromised),
+            Wanted::Compromised,
+            Is::Compromised,
+            None,
+        ),
+        (Some(Is::Deleted), Wanted::Compromised, Is::Deleted, None),
+    ] {
+        let mut facts = facts();
+        facts.credentials[0].withdrawn = before;
+        let outcome = update(&facts, SPONSOR, &[withdraw(wanted)]).unwrap();
+        assert_eq!(
+            outcome.credentials[0].withdrawn,
+            Some(after),
+            "{before:?} {wanted}"
+        );
+        let expected: Vec<_> = told_of
+            .map(|event| ("asp-one", event))
+            .into_iter()
+            .collect();
+        assert_eq!(told(&outcome), expected, "{before:?} {wanted}");
+    }
+    // Time has not looked at this one yet, and will.
+    let mut ended = facts();
+    ended.credentials[0].not_after = NOW - 1;
+    let outcome = update(&ended, SPONSOR, &[withdraw(Wanted::Superseded)]).unwrap();
     assert_eq!(
-        outcome.credentials[0].withdrawn,
-        Some(SlotReason::Superseded)
+        (outcome.credentials[0].withdrawn, told(&outcome)),
+        (None, vec![])
     );
-    assert_eq!(told(&outcome), [("asp-one", "slotWithdrawn")]);
-    let mut again = facts();
-    again.credentials = outcome.credentials;
-    let outcome = update(&again, SPONSOR, &[withdraw(WithdrawReason::Compromised)]).unwrap();
-    assert_eq!(
-        outcome.credentials[0].withdrawn,
-        Some(SlotReason::Superseded)
-    );
-    assert_eq!(told(&outcome), []);
+    let outcome = update(&ended, SPONSOR, &[withdraw(Wanted::Compromised)]).unwrap();
+    assert_eq!(outcome.credentials[0].withdrawn, Some(Is::Compromised));
     let missing = DeviceChange::Withdraw {
         slot: Slot::new(9).unwrap(),
         reason: WithdrawReason::Superseded,
