@@ -55,6 +55,8 @@ named! {
         RegistrationExpires = "registrationExpires",
         /// The registration has ended.
         RegistrationExpired = "registrationExpired",
+        /// So many wrong ones were presented that the device's authorization information is void.
+        AuthInfoVoid = "authInfoVoid",
         /// A transfer was asked for, or is carried out, refused, given up.
         Transfer = "transfer",
         /// A command that was answered with "pending" is finished.

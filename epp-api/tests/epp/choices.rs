@@ -218,6 +218,6 @@ fn every_choice_and_every_absence_is_valid() {
             documents.push((documents.len().to_string(), document));
         }
     }
-    assert_eq!(documents.len(), 2 * (1 + 2 + 14 + 18 + 14 + 3));
+    assert_eq!(documents.len(), 2 * (1 + 2 + 14 + 18 + 15 + 3));
     validate(&documents);
 }

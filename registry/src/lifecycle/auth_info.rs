@@ -50,6 +50,12 @@ pub(super) fn wrong_auth_info(
     }))
 }
 
+/// Whether the last wrong one that was counted made it void, which it was not by time already.
+pub fn has_just_been_voided(device: &Device, now: u64) -> bool {
+    let record = device.auth_info.as_ref();
+    record.is_some_and(|one| one.failures == AUTH_INFO_FAILURES_MAX && now <= one.valid_until)
+}
+
 /// Compares digests of the two, whose octets an attacker does not choose.
 fn equal_in_constant_time(left: &[u8; 32], right: &[u8; 32]) -> bool {
     let again = |octets: &[u8]| digest::digest(&digest::SHA256, octets);

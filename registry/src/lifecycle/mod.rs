@@ -21,7 +21,7 @@ mod transfer;
 
 use iot_identity::Publication;
 
-pub use auth_info::{AUTH_INFO_VALID_SECS, opens, record_of};
+pub use auth_info::{AUTH_INFO_VALID_SECS, has_just_been_voided, opens, record_of};
 pub use change::{decide_hold, decide_update};
 pub use device::{
     Actor, AuthInfoRecord, Credential, Device, Facts, Permission, RESTORE_WINDOW_SECS, Relation,

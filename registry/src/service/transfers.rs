@@ -174,6 +174,7 @@ impl Service {
         let step = WrongAuthInfo {
             account: caller.account.to_string(),
             device_id,
+            now,
         };
         self.store().commit(step).await.map_err(store_problem)?;
         Err(refusal_problem(&Refusal::WrongAuthInfo))

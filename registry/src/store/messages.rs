@@ -163,6 +163,7 @@ fn text_of(occasion: &Occasion<'_>, notice: &Notice) -> String {
         Event::Restored => format!("device {id} was restored, held"),
         Event::RegistrationExpires => format!("the registration of device {id} ends soon"),
         Event::RegistrationExpired => format!("the registration of device {id} has ended"),
+        Event::AuthInfoVoid => format!("the authorization information of device {id} is void"),
         Event::Transfer => match occasion.transfer_of(notice) {
             Some(transfer) => format!("transfer of device {id}: {}", transfer.status),
             None => format!("device {id} was transferred"),
@@ -268,6 +269,7 @@ fn operation_of(event: Event) -> ChangeOperation {
         | Event::SlotUnbound
         | Event::StatusChanged
         | Event::RegistrationExpires
+        | Event::AuthInfoVoid
         | Event::PendingAction
         | Event::JobFinished => ChangeOperation::Update,
     }

@@ -12,6 +12,7 @@ mod accounts;
 mod audit;
 mod audited;
 mod audited_account;
+mod auth_info;
 mod change;
 mod checkpoint;
 mod completion;
@@ -52,6 +53,7 @@ use thiserror::Error;
 
 pub use accounts::{AccountRow, ChangeAccount, CreateAccount};
 pub use audit::{AuditReader, AuditRow, CHAIN_BEGIN, Chain};
+pub use auth_info::WrongAuthInfo;
 pub use change::{ChangeDevice, Changed, Wish};
 pub use completion::{Complete, Completed};
 pub use endpoints::SetEndpoint;
@@ -74,7 +76,7 @@ pub use publication::{
 pub use reading::{Identity, JournalRow};
 pub use registration::{Closed, Purpose, Reserve, Reserved};
 pub use start::{AcceptClock, AcceptKey, Opened, RecordLoss, StartUp};
-pub use transfers::{DecideTransfer, EndOverdue, TransferWish, Transferred, WrongAuthInfo};
+pub use transfers::{DecideTransfer, EndOverdue, TransferWish, Transferred};
 pub use writer::{Step, Writer};
 
 use checkpoint::Checkpoints;

@@ -4,6 +4,7 @@ use iot_epp_api::Role;
 use iot_epp_api::transfer::Arrival;
 use iot_identity::{DeviceId, ZoneName};
 
+use super::auth_info::count_wrong;
 use super::messages::by_itself;
 use super::outcome::{Written, write_outcome};
 use super::replay::{Remembered, Replay, remember, replay_of};
@@ -150,13 +151,11 @@ impl DecideTransfer {
                     return Ok(Err(Refusal::NoRoom));
                 }
                 let decided = lifecycle::decide_pull(facts, actor, presented, *arrival, now);
-                if let Ok(Pulled::Wrong(record)) = &decided {
-                    count_failure(connection, device_id, record.failures)?;
-                }
                 match decided {
                     Ok(Pulled::Begun(outcome)) => Ok(*outcome),
                     Ok(Pulled::Wrong(_)) | Err(Refusal::WrongAuthInfo) => {
-                        count_failure_of_account(connection, actor.account)?;
+                        // The step that refuses commits it.
+                        count_wrong(connection, device_id, actor.account, now)?;
                         Err(Refusal::WrongAuthInfo)
                     }
                     Err(refusal) => Err(refusal),
@@ -214,28 +213,6 @@ impl DecideTransfer {
             None => Transferred::Refused(Refusal::NotFound(self.device_id)),
         })
     }
-}
-
-/// Counts a wrong authorization information. The step that refuses commits it.
-fn count_failure(
-    connection: &Connection,
-    device_id: DeviceId,
-    failures: u32,
-) -> Result<(), StoreError> {
-    sql::query("UPDATE device SET auth_info_failures = ? WHERE device_id = ?")
-        .bind(i64::from(failures))
-        .bind(device_id.as_str())
-        .execute(connection)?;
-    Ok(())
-}
-
-/// Counts it for who presented it, whether or not there is such a device: refusing either is as much work,
-/// with as durable a commit.
-fn count_failure_of_account(connection: &Connection, account: &str) -> Result<(), StoreError> {
-    sql::query("UPDATE account SET auth_info_failures = auth_info_failures + 1 WHERE name = ?")
-        .bind(account)
-        .execute(connection)?;
-    Ok(())
 }
 
 /// Writes a transfer: a new one gets its number, another one its end.
@@ -366,29 +343,5 @@ impl Store {
         .bind(device_id.as_str())
         .bind(account)
         .optional(&*self.reader().await?, rows::transfer)
-    }
-}
-
-/// Counts a wrong authorization information that was presented in order to see a device; does as much
-/// when there is no device.
-#[derive(Debug)]
-pub struct WrongAuthInfo {
-    /// Who presented it.
-    pub account: String,
-    /// The device.
-    pub device_id: DeviceId,
-}
-
-impl Step for WrongAuthInfo {
-    type Output = ();
-
-    fn run(self, connection: &Connection) -> Result<(), StoreError> {
-        sql::query(
-            "UPDATE device SET auth_info_failures = auth_info_failures + 1
-             WHERE device_id = ? AND auth_info_hash IS NOT NULL",
-        )
-        .bind(self.device_id.as_str())
-        .execute(connection)?;
-        count_failure_of_account(connection, &self.account)
     }
 }

@@ -3,6 +3,7 @@
 
 mod audit;
 mod audit_of_accounts;
+mod auth_info;
 mod bursts;
 mod credentials;
 mod forced_transfers;
