@@ -17,14 +17,14 @@ pub enum Poll {
 }
 
 impl Poll {
-    /// Reads `<poll>`, which was entered, and leaves it.
+    /// Reads `<poll>`, which was entered, and leaves it. The schema allows a `msgID` in a request as
+    /// well, where it says nothing.
     pub(crate) fn read(reader: &mut XmlReader<'_>) -> Result<Self, ReadError> {
         let operation = reader.required_attribute("op")?;
         let acknowledges = operation.one_of(&[("req", false), ("ack", true)])?;
         let message_id = reader.attribute("msgID");
         let poll = match (acknowledges, message_id) {
-            (false, None) => Self::Request,
-            (false, Some(_)) => return Err(unexpected_message_id()),
+            (false, _) => Self::Request,
             (true, None) => return Err(ReadError::MissingAttribute { attribute: "msgID" }),
             (true, Some(message_id)) => Self::Acknowledge {
                 message_id: message_id.parse()?,
@@ -44,9 +44,4 @@ impl Poll {
             }
         }
     }
-}
-
-fn unexpected_message_id() -> ReadError {
-    let attribute = "msgID".to_owned();
-    ReadError::UnexpectedAttribute { attribute }
 }

@@ -3,7 +3,7 @@
 use iot_epp_api::ResultCode;
 use iot_epp_api::epp::{Frame, UnreadFrame};
 
-use crate::schemas::examples;
+use crate::schemas::{examples, validate};
 
 /// An example with one text replaced by another.
 pub(crate) fn altered(name: &str, old: &str, new: &str) -> String {
@@ -181,7 +181,6 @@ fn what_does_not_go_together_is_2306() {
                 "<device:pw>short</device:pw>",
             ),
             ("device-transfer-push", ID, &authorized),
-            ("device-transfer-reject", ID, &authorized),
             ("device-transfer-cancel", ID, &arriving),
             ("device-transfer-query", ID, &arriving),
             (
@@ -236,7 +235,6 @@ fn what_the_schema_does_not_have_is_2001() {
                 "<device:restore/>",
                 "<device:restore>1</device:restore>",
             ),
-            ("poll-request", "op=\"req\"", "op=\"req\" msgID=\"17\""),
             ("logout", "<logout/>", "<logout/><logout/>"),
             ("logout", "<logout/>", "<logout>now</logout>"),
         ],
@@ -259,6 +257,38 @@ fn authorization_information_is_presented_in_any_form() {
         panic!("no command");
     };
     assert!(format!("{command:?}").contains("auth_info: None"));
+}
+
+#[test]
+fn authorization_information_beside_an_answer_to_a_transfer_is_not_looked_at() {
+    let authorized = format!("{ID}<device:authInfo>{AUTH_INFO}</device:authInfo>");
+    for name in [
+        "device-transfer-approve",
+        "device-transfer-reject",
+        "device-transfer-cancel",
+    ] {
+        let plain = altered(name, ID, ID);
+        let beside = altered(name, ID, &authorized);
+        validate(&[(name.to_owned(), beside.clone())]);
+        assert_eq!(
+            Frame::read(beside.as_bytes()),
+            Frame::read(plain.as_bytes()),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn the_number_of_a_message_says_nothing_where_the_first_one_is_asked_for() {
+    let plain = altered("poll-request", "op=\"req\"", "op=\"req\"");
+    for id in ["1", "", "not a number"] {
+        let numbered = format!("op=\"req\" msgID=\"{id}\"");
+        let numbered = altered("poll-request", "op=\"req\"", &numbered);
+        validate(&[("poll-request".to_owned(), numbered.clone())]);
+        let read = Frame::read(numbered.as_bytes());
+        assert_eq!(read, Frame::read(plain.as_bytes()), "{id}");
+        assert!(read.is_ok());
+    }
 }
 
 #[test]

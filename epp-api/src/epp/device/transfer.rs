@@ -73,6 +73,9 @@ impl TransferOperation {
             to,
             arrival,
         } = details;
+        // An answer to a transfer is that of the account which it waits for, and the account is known:
+        // authorization information has nothing to decide there, so it is not looked at.
+        let auth_info = auth_info.filter(|_| matches!(operation, Request | Query));
         match (operation, auth_info, to, arrival) {
             (Request, Some(auth_info), None, arrival) => Ok(Self::Pull {
                 auth_info,
