@@ -18,6 +18,8 @@ use crate::transaction::ClientTransactionId;
 
 /// Longest sentence in an answer, in characters.
 const SENTENCE_CHARACTERS_MAX: usize = 1024;
+/// Behind the message of a result that was found before.
+pub(crate) const REPLAYED: &str = "; result of an earlier request";
 /// What the schema wants in the place of a value, where no element is known.
 pub(crate) const UNDEFINED: Name = epp("undef");
 
@@ -26,6 +28,9 @@ pub(crate) const UNDEFINED: Name = epp("undef");
 pub struct Answer {
     /// The result; its meaning is the message.
     pub code: ResultCode,
+    /// Whether it is the result of an earlier request with the same client transaction id; the message
+    /// says so too, since EPP has no other place for it.
+    pub replayed: bool,
     /// Why not, when not.
     pub reasons: Vec<Reason>,
     /// The queue, where it was asked for or has something.
@@ -74,6 +79,7 @@ impl Answer {
     pub fn new(code: ResultCode) -> Self {
         Self {
             code,
+            replayed: false,
             reasons: Vec::new(),
             queue: None,
             data: None,
@@ -134,7 +140,11 @@ impl Answer {
     fn write_result(&self, services: &Services, writer: &mut XmlWriter) {
         let code = self.code.number().to_string();
         writer.within(epp("result"), &[("code", code.as_str())], |writer| {
-            writer.element(epp("msg"), self.code.meaning());
+            let mut message = self.code.meaning().to_owned();
+            if self.replayed {
+                message.push_str(REPLAYED);
+            }
+            writer.element(epp("msg"), &message);
             for reason in &self.reasons {
                 reason.write(writer);
             }

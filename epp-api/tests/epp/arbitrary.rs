@@ -313,9 +313,13 @@ pub(crate) fn response() -> impl Strategy<Value = Response> {
         4 => reply().prop_map(Ok),
         1 => problem().prop_map(Err),
     ];
-    (outcome, transaction_name()).prop_map(|(outcome, name)| match outcome {
-        Ok(reply) => Response::success(name, reply),
-        Err(problem) => Response::failure(name, problem),
+    (outcome, transaction_name(), any::<bool>()).prop_map(|(outcome, name, replayed)| {
+        let mut response = match outcome {
+            Ok(reply) => Response::success(name, reply),
+            Err(problem) => Response::failure(name, problem),
+        };
+        response.replayed = replayed;
+        response
     })
 }
 

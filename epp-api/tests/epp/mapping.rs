@@ -195,6 +195,29 @@ fn an_empty_queue_is_not_described() {
 }
 
 #[test]
+fn the_result_of_an_earlier_request_says_so() {
+    let response = || Response::success("IOTR-1", Reply::Done);
+    for (response, message) in [
+        (response(), "Command completed successfully"),
+        (
+            response().as_replay(),
+            "Command completed successfully; result of an earlier request",
+        ),
+    ] {
+        let replayed = response.replayed;
+        let document = write(&answer(Asked::Other, response), &Services::all());
+        assert!(
+            document.contains(&format!("<msg>{message}</msg>")),
+            "{document}"
+        );
+        let Ok(Received::Response(received)) = Received::read(document.as_bytes()) else {
+            panic!("not read: {document}");
+        };
+        assert_eq!(received.answer.replayed, replayed);
+    }
+}
+
+#[test]
 fn our_client_reads_what_we_emit() {
     let greeting = greeting().write(NOON);
     let Ok(Received::Greeting(greeting)) = Received::read(greeting.as_bytes()) else {

@@ -97,6 +97,11 @@ pub(crate) fn answers() -> Vec<(&'static str, Answer)> {
             pending.with_data(transfer(TransferStatus::Pending, None))
         }),
         ("response-device-delete", update(None, Some(denied()))),
+        ("response-device-delete-again", {
+            let mut again = update(None, Some(denied()));
+            again.replayed = true;
+            again
+        }),
     ]
 }
 

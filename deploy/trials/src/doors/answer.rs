@@ -125,11 +125,11 @@ impl Answer {
         }
     }
 
-    /// Whether it repeats an earlier result; EPP has no words for that.
-    pub fn replayed(&self) -> Option<bool> {
+    /// Whether it repeats an earlier result.
+    pub fn replayed(&self) -> bool {
         match &self.body {
-            Body::Json(response) => Some(response.replayed),
-            Body::Epp(_) => None,
+            Body::Json(response) => response.replayed,
+            Body::Epp(response) => response.answer.replayed,
         }
     }
 

@@ -152,7 +152,7 @@ impl Worker {
         );
         if again == Again::IsReplayed && asked.settling == 1 {
             ensure!(
-                answer.replayed().is_none_or(|is| is == (effects == 1)),
+                answer.replayed() == (effects == 1),
                 "carried out {effects} times, and asked again: {asked:?}, {answer:?}"
             );
         }

@@ -223,10 +223,7 @@ impl Worker {
     fn heard(&mut self, at: usize, mut asked: Asked, answer: &Answer) -> anyhow::Result<()> {
         let is_first = asked.attempts == 1;
         if is_first {
-            ensure!(
-                answer.replayed() != Some(true),
-                "replayed, and never asked before"
-            );
+            ensure!(!answer.replayed(), "replayed, and never asked before");
         }
         let again = asked.wish.again();
         if !answer.code.is_success() {

@@ -144,7 +144,7 @@ impl Arena {
             .await?;
         let issued = again.issued().context("who won is told so again")?.clone();
         ensure!(
-            again.replayed().is_none_or(|replayed| replayed),
+            again.replayed(),
             "who won and asks again has another device: {again:?}"
         );
         let Command::Device(iot_epp_api::command::DeviceCommand::Create { csr, .. }) =

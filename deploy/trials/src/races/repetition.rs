@@ -111,7 +111,7 @@ fn judge(answers: &[Answer]) -> anyhow::Result<Vec<u8>> {
             *told == issued.certificate,
             "repetitions are told of two certificates: {answer:?}"
         );
-        first_times += u32::from(answer.replayed() == Some(false));
+        first_times += u32::from(!answer.replayed());
     }
     ensure!(
         first_times <= 1,

@@ -8,7 +8,7 @@ use crate::epp::namespace::{
     DEVICE, Name, change_poll, device, device_element, epp, login_security,
 };
 use crate::epp::read_error::{ReadError, excerpt};
-use crate::epp::response::{Answer, MessageQueue, QueuedMessage, Reason};
+use crate::epp::response::{Answer, MessageQueue, QueuedMessage, REPLAYED, Reason};
 use crate::epp::response_data::ResponseData;
 use crate::epp::security_event::SecurityEvent;
 use crate::epp::transaction_id::ServerTransactionId;
@@ -152,7 +152,7 @@ fn read_result(reader: &mut XmlReader<'_>) -> Result<Answer, ReadError> {
     let code = reader.required_attribute("code")?;
     let code = code.named(|number| ResultCode::from_number(number.parse().ok()?))?;
     let mut answer = Answer::new(code);
-    reader.required(epp("msg"))?;
+    answer.replayed = reader.required(epp("msg"))?.token().ends_with(REPLAYED);
     while reader.try_enter(epp("extValue"))? {
         if answer.reasons.len() == REASONS_MAX {
             return Err(too_many("extValue", REASONS_MAX));

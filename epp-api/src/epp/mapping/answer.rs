@@ -46,6 +46,13 @@ impl Asked {
 
 /// What the client is told. A reply that no command of this door has is told by its code alone.
 pub fn answer(asked: Asked, response: Response) -> Answer {
+    let replayed = response.replayed;
+    let mut answer = answer_once(asked, response);
+    answer.replayed = replayed;
+    answer
+}
+
+fn answer_once(asked: Asked, response: Response) -> Answer {
     let reply = match response.outcome {
         Ok(reply) => reply,
         Err(problem) => return refusal(response.code, &problem),
