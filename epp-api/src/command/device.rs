@@ -289,6 +289,19 @@ impl DeviceCommand {
     }
 }
 
+/// The first status that is both to be added and to be removed: no order of the two is what somebody
+/// can mean, so both doors refuse it.
+pub fn status_added_and_removed(changes: &[DeviceChange]) -> Option<SettableStatus> {
+    changes.iter().find_map(|change| match change {
+        DeviceChange::AddStatus(status)
+            if changes.contains(&DeviceChange::RemoveStatus(*status)) =>
+        {
+            Some(*status)
+        }
+        _ => None,
+    })
+}
+
 impl DeviceChange {
     fn add_to(&self, content: &mut Content) {
         match self {

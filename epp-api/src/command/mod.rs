@@ -21,6 +21,7 @@ use crate::transaction::ClientTransactionId;
 pub use account::{AccountChange, AccountCommand, IMPORTED_IDS_MAX};
 pub use device::{
     CHANGES_MAX, CSR_OCTETS_MAX, DEVICES_DEFAULT, DEVICES_MAX, DeviceChange, DeviceCommand,
+    status_added_and_removed,
 };
 pub use endpoint::EndpointCommand;
 pub use job::{JOB_PART_OCTETS_MAX, JOB_RESULTS_MAX, JOB_ROW_OCTETS_MAX, JobAction, JobCommand};

@@ -120,6 +120,30 @@ async fn json_is_read_without_tolerance() {
 }
 
 #[tokio::test]
+async fn a_status_that_one_update_adds_and_removes_is_refused_whichever_comes_first() {
+    let door = Door::open().await;
+    let target = format!("{DEVICES}/{EID}");
+    let (add, remove) = (
+        json!({"addStatus": "clientHold"}),
+        json!({"removeStatus": "clientHold"}),
+    );
+    let other = json!({"removeStatus": "clientUpdateProhibited"});
+    for changes in [
+        json!([add, remove]),
+        json!([remove, add]),
+        json!([other, remove, other, add]),
+    ] {
+        let body = json!({"changes": changes}).to_string();
+        let asked = request(Method::PATCH, &target, MNO).header(CONTENT_TYPE, "application/json");
+        let asked = asked.body(body.into_bytes()).unwrap();
+        let (reason, paths) = refused(&door, asked, 422, "02306").await;
+        assert!(reason.contains("clientHold"), "{reason}");
+        assert_eq!(paths, json!(["$.changes"]));
+    }
+    assert_eq!(door.registry.request_count(), 0);
+}
+
+#[tokio::test]
 async fn members_that_a_client_may_not_set_are_refused_by_name() {
     let door = Door::open().await;
     for name in [

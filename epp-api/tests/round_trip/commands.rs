@@ -2,7 +2,7 @@
 
 use iot_epp_api::command::{
     AccountChange, AccountCommand, DeviceChange, DeviceCommand, EndpointCommand, JobAction,
-    JobCommand, MessageCommand, TransferCommand, ZoneCommand,
+    JobCommand, MessageCommand, TransferCommand, ZoneCommand, status_added_and_removed,
 };
 use iot_epp_api::device::{SettableStatus, WithdrawReason};
 use iot_epp_api::endpoint::EndpointProfile;
@@ -143,6 +143,10 @@ fn any_device_command() -> impl Strategy<Value = DeviceCommand> {
             }
         }),
         (any_id(), vec(any_change(), 1..6))
+            .prop_filter(
+                "one update does not add and remove one status",
+                |(_, changes)| { status_added_and_removed(changes).is_none() }
+            )
             .prop_map(|(device_id, changes)| DeviceCommand::Update { device_id, changes }),
         any_id().prop_map(|device_id| DeviceCommand::Activate { device_id }),
         any_id().prop_map(|device_id| DeviceCommand::Deactivate { device_id }),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::device::{ACCOUNT_NAME, AUTH_INFO, SLOT, SLOT_WITHDRAW, SlotWithdraw};
 use super::text::secret;
 use crate::account::AccountName;
-use crate::command::{CHANGES_MAX, Command, DeviceChange, DeviceCommand};
+use crate::command::{CHANGES_MAX, Command, DeviceChange, DeviceCommand, status_added_and_removed};
 use crate::device::SettableStatus;
 use crate::json::refusal::Refusal;
 use crate::json::schema::{Document, Schema, required};
@@ -30,7 +30,7 @@ pub(crate) const DEVICE_UPDATE: Document = Document::new(
             fewest: 1,
             most: Some(CHANGES_MAX),
         },
-        "The changes, each an object with one member.",
+        "The changes, each an object with one member. No status is both added and removed.",
     )],
 );
 
@@ -122,7 +122,11 @@ impl DeviceUpdate {
             let reason = format!("an update has 1 to {CHANGES_MAX} changes");
             return Err(Refusal::new(ResultCode::ParameterRange, reason).at("$.changes"));
         }
-        let changes = self.changes.into_iter().map(Change::into_change).collect();
+        let changes: Vec<_> = self.changes.into_iter().map(Change::into_change).collect();
+        if let Some(status) = status_added_and_removed(&changes) {
+            let reason = format!("{status} is to be added and removed by the same command");
+            return Err(Refusal::new(ResultCode::ParameterPolicy, reason).at("$.changes"));
+        }
         Ok(Command::Device(DeviceCommand::Update {
             device_id,
             changes,
