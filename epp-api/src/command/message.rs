@@ -7,7 +7,7 @@ use super::content::Content;
 pub enum MessageCommand {
     /// The oldest message, and how many there are.
     Head,
-    /// Take a message out of the queue.
+    /// Take the oldest message out of the queue; no other one can be.
     Acknowledge {
         /// Its number.
         message_id: u64,

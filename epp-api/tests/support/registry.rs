@@ -257,7 +257,11 @@ impl MemoryRegistry {
         let mut messages = self.messages.lock().unwrap();
         if let MessageCommand::Acknowledge { message_id } = command {
             let known = messages.iter().position(|one| one.message_id == message_id);
-            messages.remove(known.ok_or_else(Problem::object_does_not_exist)?);
+            if known.ok_or_else(Problem::object_does_not_exist)? > 0 {
+                let reason = "another message is the oldest one";
+                return Err(Problem::new(ResultCode::AssociationProhibits, reason));
+            }
+            messages.remove(0);
             return Ok(Reply::Acknowledged {
                 count: messages.len() as u64,
                 next_message_id: messages.first().map(|one| one.message_id),

@@ -8,7 +8,9 @@ use iot_epp_api::{Caller, Problem, Reply, ResultCode};
 
 use super::{Service, store_problem};
 use crate::clock::unix_now;
-use crate::store::{Acknowledge, EndOverdue, Expire, Origin, StoreError, TellCompleted};
+use crate::store::{
+    Acknowledge, Acknowledged, EndOverdue, Expire, Origin, StoreError, TellCompleted,
+};
 
 impl Service {
     pub(super) async fn message(
@@ -29,17 +31,22 @@ impl Service {
                     message_id,
                     now: unix_now(),
                 };
-                let left = self.store().commit(step).await.map_err(store_problem)?;
-                let left = left.ok_or_else(|| {
-                    Problem::new(
+                match self.store().commit(step).await.map_err(store_problem)? {
+                    Acknowledged::Gone(left) => Ok(Reply::Acknowledged {
+                        count: left.count,
+                        next_message_id: left.next,
+                    }),
+                    Acknowledged::NotOldest { oldest } => Err(Problem::new(
+                        ResultCode::AssociationProhibits,
+                        format!(
+                            "messages are acknowledged in their order, and the oldest one in this account's queue is {oldest}"
+                        ),
+                    )),
+                    Acknowledged::NotThere => Err(Problem::new(
                         ResultCode::ObjectDoesNotExist,
                         "there is no such message in this account's queue",
-                    )
-                })?;
-                Ok(Reply::Acknowledged {
-                    count: left.count,
-                    next_message_id: left.next,
-                })
+                    )),
+                }
             }
         }
     }

@@ -275,7 +275,8 @@ fn operation_of(event: Event) -> ChangeOperation {
     }
 }
 
-/// Takes a message out of its account's queue; none when it is not in it.
+/// Takes the oldest message out of its account's queue. A later one stays: who acknowledges it has not
+/// been told of those before, and would not be.
 #[derive(Debug)]
 pub struct Acknowledge {
     /// Who asks.
@@ -284,6 +285,20 @@ pub struct Acknowledge {
     pub message_id: u64,
     /// The present time.
     pub now: u64,
+}
+
+/// What became of an acknowledgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acknowledged {
+    /// The message is gone.
+    Gone(Left),
+    /// Another message of the queue is the oldest one.
+    NotOldest {
+        /// Its number.
+        oldest: u64,
+    },
+    /// The queue has no such message.
+    NotThere,
 }
 
 /// What is left of a queue.
@@ -296,18 +311,30 @@ pub struct Left {
 }
 
 impl Step for Acknowledge {
-    type Output = Option<Left>;
+    type Output = Acknowledged;
 
     fn run(self, connection: &Connection) -> Result<Self::Output, StoreError> {
         let account = &self.origin.account;
         accounts::require_enabled(connection, account)?;
-        let deleted = sql::query("DELETE FROM message WHERE account = ? AND message_id = ?")
-            .bind(account)
-            .bind(sql_time(self.message_id))
-            .execute(connection)?;
-        if deleted == 0 {
-            return Ok(None);
+        let message_id = sql_time(self.message_id);
+        let found = sql::query(
+            "SELECT message_id, (SELECT min(message_id) FROM message WHERE account = ?1) AS oldest
+             FROM message WHERE account = ?1 AND message_id = ?2",
+        )
+        .bind(account)
+        .bind(message_id)
+        .optional(connection, |row| unix(row, "oldest"))?;
+        match found {
+            None => return Ok(Acknowledged::NotThere),
+            Some(oldest) if oldest != self.message_id => {
+                return Ok(Acknowledged::NotOldest { oldest });
+            }
+            Some(_) => {}
         }
+        sql::query("DELETE FROM message WHERE account = ? AND message_id = ?")
+            .bind(account)
+            .bind(message_id)
+            .execute(connection)?;
         let left = sql::query(
             "UPDATE account SET messages = messages - 1 WHERE name = ?1
              RETURNING messages,
@@ -323,7 +350,7 @@ impl Step for Acknowledge {
         let object = format!("message {}", self.message_id);
         let (before, after) = (Some("queued"), Some("acknowledged"));
         write_audit_text(connection, &self.origin, &object, before, after, self.now)?;
-        Ok(Some(left))
+        Ok(Acknowledged::Gone(left))
     }
 }
 

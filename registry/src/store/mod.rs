@@ -61,7 +61,7 @@ pub use expiry::Expire;
 pub use grants::{Consent, Grants, ImportIds, Imported};
 pub use jobs::{CreateJob, EndJob, ForgetJobs, JobCreated, JobRow, RowsArrived, RowsDone};
 pub use load::{BeginLoad, CheckLines, LoadLines, LoadProgress, LoadRefusal};
-pub use messages::{Acknowledge, Left, REGISTRY_ITSELF};
+pub use messages::{Acknowledge, Acknowledged, Left, REGISTRY_ITSELF};
 pub use outcome::{Rows, Written};
 pub use pending::{NotePending, TellCompleted};
 pub use projection::{Projection, ZoneEntry};

@@ -16,6 +16,7 @@ mod messages;
 mod openapi;
 mod passwords;
 mod providers;
+mod queue_order;
 mod stage;
 mod stories;
 mod strangers;

@@ -23,7 +23,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         id: "messageAcknowledge",
         method: Verb::Delete,
         template: "/messages/{messageId}",
-        summary: "Takes a message out of the queue.",
+        summary: "Takes the oldest message out of the queue; a later one is refused (409), with the number of the oldest one.",
         scope: Scope::Message,
         body: Body::Nothing,
         answers: &[Answer::document(200, &ACKNOWLEDGED, "It is gone.")],
@@ -33,7 +33,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         id: "events",
         template: "/events",
-        summary: "The account's messages as server-sent events: those in the queue behind Last-Event-ID, then each new one. They stay in the queue.",
+        summary: "The account's messages as server-sent events: those in the queue behind Last-Event-ID, then each new one. They stay in the queue until they are acknowledged, the oldest first.",
         scope: Scope::Message,
         answers: &[Answer {
             status: 200,

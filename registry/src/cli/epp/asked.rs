@@ -108,7 +108,7 @@ pub(super) enum Asked {
     },
     /// The oldest message.
     Poll,
-    /// Take a message out of the queue.
+    /// Take the oldest message out of the queue.
     Ack {
         /// Its number.
         message_id: u64,
