@@ -14,6 +14,8 @@
 //! registry), `repetition` (failures that repeat), `detached` (work that may hang), `panics`,
 //! [`cli`] and [`demo`]. Only `demo` knows the verifier and the device.
 
+#![warn(clippy::print_stdout)] // what the commands print goes through `cli::output`
+
 pub mod authorisation;
 pub mod ca;
 pub mod cli;

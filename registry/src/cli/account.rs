@@ -12,6 +12,7 @@ use iot_epp_api::{AccountName, Command, IdPrefix, Reply, Role, Scopes};
 
 use super::ask::DoorArguments;
 use super::print;
+use crate::cli::output::{print_line, print_text};
 use crate::csr::CSR_OCTETS_MAX;
 use crate::directory::{self, Directory};
 use crate::pem::certificate_pem;
@@ -256,9 +257,9 @@ fn deliver(what: &str, secret: &str, path: Option<&Path>) -> anyhow::Result<()> 
     match path {
         Some(path) => {
             directory::write_secret(path, secret.as_bytes())?;
-            println!("{what} is in {}", path.display());
+            print_line!("{what} is in {}", path.display());
         }
-        None => println!("{what}, shown only now:\n{secret}"),
+        None => print_line!("{what}, shown only now:\n{secret}"),
     }
     Ok(())
 }
@@ -274,7 +275,7 @@ async fn add(directory: &Directory, arguments: &AddArguments) -> anyhow::Result<
     else {
         bail!("unexpected answer");
     };
-    println!("account {name} ({}) made", arguments.role);
+    print_line!("account {name} ({}) made", arguments.role);
     deliver("its token", token.expose(), path)?;
     for prefix in &arguments.prefix {
         let (name, change) = (name.clone(), AccountChange::AddPrefix(prefix.clone()));
@@ -326,11 +327,11 @@ async fn add_certificate(
             certificate,
             ..
         } => {
-            println!("client certificate {certificate_id}");
+            print_line!("client certificate {certificate_id}");
             let pem = certificate_pem(&certificate);
             match &arguments.out {
                 Some(path) => directory::write_public(path, pem.as_bytes())?,
-                None => print!("{pem}"),
+                None => print_text!("{pem}"),
             }
             Ok(())
         }

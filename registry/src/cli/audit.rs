@@ -7,6 +7,8 @@ use anyhow::{Context, bail, ensure};
 use clap::Subcommand;
 use serde::Serialize;
 
+use super::output;
+use crate::cli::output::print_line;
 use crate::description::calendar;
 use crate::directory::Directory;
 use crate::store::{AuditReader, AuditRow, Chain};
@@ -50,7 +52,7 @@ pub(super) async fn run(directory: &Directory, command: &AuditCommand) -> anyhow
     match command {
         AuditCommand::Verify { wanted } => {
             let chain = follow(&mut reader, wanted.as_ref(), |_| Ok(())).await?;
-            println!("{} rows, head {}", chain.rows, hexadecimal(&chain.head));
+            print_line!("{} rows, head {}", chain.rows, hexadecimal(&chain.head));
             ensure!(
                 chain.waiting == 0,
                 "{} rows behind them are not in the chain yet; a registry that was brought up to date chains the rows of the version before while it serves: verify again then",
@@ -86,8 +88,8 @@ pub(super) async fn run(directory: &Directory, command: &AuditCommand) -> anyhow
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let of_json = error.downcast_ref::<serde_json::Error>();
     let kind = of_json.and_then(serde_json::Error::io_error_kind);
-    let kind = kind.or_else(|| Some(error.downcast_ref::<std::io::Error>()?.kind()));
-    kind == Some(std::io::ErrorKind::BrokenPipe)
+    let of_writing = error.downcast_ref::<std::io::Error>();
+    kind == Some(std::io::ErrorKind::BrokenPipe) || of_writing.is_some_and(output::is_of_no_reader)
 }
 
 /// Follows the chain to its end; each row is told once it is known to be in it, or to wait for that.

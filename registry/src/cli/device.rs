@@ -12,7 +12,8 @@ use iot_epp_api::{AccountName, ClientTransactionId, Command, Reply};
 use iot_identity::{DeviceId, Slot};
 
 use super::ask::{DoorArguments, reply_of};
-use super::print;
+use super::{output, print};
+use crate::cli::output::{print_line, print_text};
 use crate::csr::CSR_OCTETS_MAX;
 use crate::directory::{self, Directory};
 use crate::https_client::new_transaction_id;
@@ -208,7 +209,7 @@ fn deliver(arguments: &IssueArguments, issued: &Issued) -> anyhow::Result<()> {
     let pem = certificate_pem(&issued.certificate.certificate);
     match &arguments.out {
         Some(path) => directory::write_public(path, pem.as_bytes())?,
-        None => print!("{pem}"),
+        None => print_text!("{pem}"),
     }
     if let Some(path) = &arguments.chain {
         let chain: String = issued
@@ -239,9 +240,9 @@ async fn list(directory: &Directory, door: &DoorArguments) -> anyhow::Result<()>
             bail!("unexpected answer");
         };
         for info in devices {
-            println!("{:<32} {:<13} {}", info.device_id, info.state, info.account);
+            print_line!("{:<32} {:<13} {}", info.device_id, info.state, info.account);
         }
-        match next_after {
+        match next_after.filter(|_| output::is_open()) {
             Some(next) => after = Some(next),
             None => return Ok(()),
         }

@@ -21,6 +21,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
 use self::asked::{Asked, command};
 use super::print;
+use crate::cli::output::{print_line, print_text};
 use crate::config::Config;
 use crate::directory::{self, Directory};
 use crate::https_client::new_transaction_id;
@@ -82,7 +83,7 @@ pub(super) fn run(directory: &Directory, arguments: &EppArguments) -> anyhow::Re
             let date = greeting
                 .date
                 .format(&time::format_description::well_known::Rfc3339)?;
-            println!("{}, {date}: logged in", greeting.server_id);
+            print_line!("{}, {date}: logged in", greeting.server_id);
         }
         Some(command) => {
             let said = said(&command).context("EPP has no words for this")?;
@@ -150,18 +151,19 @@ fn show(response: ReceivedResponse) -> anyhow::Result<()> {
             response.server_transaction_id.as_str()
         );
     }
-    println!(
+    print_line!(
         "{} [{}]",
         answer.code,
         response.server_transaction_id.as_str()
     );
     if let Some(queue) = &answer.queue {
-        println!(
+        print_line!(
             "messages      {} (first or acknowledged: {})",
-            queue.count, queue.message_id
+            queue.count,
+            queue.message_id
         );
         if let Some(head) = &queue.head {
-            println!("message       {}: {}", head.queued_at, head.text);
+            print_line!("message       {}: {}", head.queued_at, head.text);
         }
     }
     match &answer.data {
@@ -173,7 +175,7 @@ fn show(response: ReceivedResponse) -> anyhow::Result<()> {
                 } else {
                     "not available"
                 };
-                println!(
+                print_line!(
                     "{} {word} {}",
                     one.device_id,
                     one.reason.as_deref().unwrap_or_default()
@@ -187,17 +189,17 @@ fn show(response: ReceivedResponse) -> anyhow::Result<()> {
         }
         Some(ResponseData::Create(data)) => {
             if let Some(issued) = &data.issued {
-                print!("{}", certificate_pem(&issued.certificate));
+                print_text!("{}", certificate_pem(&issued.certificate));
             }
             data.times.iter().for_each(print::times);
         }
         Some(ResponseData::Update(data)) => {
             if let Some(issued) = &data.issued {
-                print!("{}", certificate_pem(&issued.certificate));
+                print_text!("{}", certificate_pem(&issued.certificate));
             }
             data.times.iter().for_each(print::times);
         }
-        Some(other) => println!("{other:?}"),
+        Some(other) => print_line!("{other:?}"),
     }
     Ok(())
 }

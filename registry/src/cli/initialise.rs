@@ -6,6 +6,7 @@ use clap::Args;
 use iot_dns_zone::{Profile, ZoneKeys};
 use iot_identity::ZoneName;
 
+use crate::cli::output::print_line;
 use crate::config::{InitialConfig, Listen};
 use crate::directory::Directory;
 use crate::init::init;
@@ -42,16 +43,16 @@ pub(super) fn run(directory: &Directory, arguments: &InitArguments) -> anyhow::R
     };
     init(directory, &initial)?;
     let keys = ZoneKeys::load(&directory.zone())?;
-    println!(
+    print_line!(
         "made a registry for the zone {} in {}",
         initial.zone,
         directory.root().display()
     );
-    println!(
+    print_line!(
         "note: the NSEC chain of this zone publishes the list of devices (denial mode: chain)"
     );
-    println!("DS record for the parent zone, and trust anchor for verifiers:");
-    println!("{}", keys.ds_presentation(&initial.zone));
+    print_line!("DS record for the parent zone, and trust anchor for verifiers:");
+    print_line!("{}", keys.ds_presentation(&initial.zone));
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::cli::output::print_line;
 use crate::directory::Directory;
 use crate::load;
 use crate::start;
@@ -32,7 +33,7 @@ pub(super) async fn run(directory: &Directory, arguments: &LoadArguments) -> any
     let signing = bar("signing", file.credentials);
     let (serial, names) = start::build_now(directory, |names| signing.set_position(names)).await?;
     signing.finish_and_clear();
-    println!(
+    print_line!(
         "{} credentials of {} are loaded; the zone has {names} names and serial {serial}",
         file.credentials,
         shown(&arguments.file)

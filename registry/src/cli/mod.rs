@@ -12,6 +12,7 @@ mod device;
 mod epp;
 mod initialise;
 mod load;
+pub(crate) mod output;
 mod print;
 mod serve;
 mod zone;
@@ -96,7 +97,7 @@ pub fn run_from(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     // What still reads (the zone into memory, the zone's check for somebody who went away) is not
     // waited for: nothing depends on its end.
     runtime.shutdown_background();
-    match outcome {
+    match outcome.and_then(|()| Ok(output::finish()?)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }

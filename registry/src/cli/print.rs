@@ -5,6 +5,8 @@ use iot_epp_api::{AccountInfo, DeviceInfo, PublicationTimes, Reply};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::cli::output::print_line;
+
 fn text_of(time: OffsetDateTime) -> String {
     time.format(&Rfc3339).unwrap_or_else(|_| time.to_string())
 }
@@ -12,44 +14,44 @@ fn text_of(time: OffsetDateTime) -> String {
 /// One device, a field a line.
 pub(super) fn device(info: &DeviceInfo) {
     let statuses: Vec<&str> = info.statuses.iter().map(|status| status.as_str()).collect();
-    println!("device        {}", info.device_id);
-    println!("account       {}", info.account);
-    println!("state         {} ({})", info.state, statuses.join(", "));
-    println!("registered    {}", text_of(info.created_at));
-    println!("changed       {}", text_of(info.updated_at));
-    println!("registered to {}", text_of(info.expires_at));
+    print_line!("device        {}", info.device_id);
+    print_line!("account       {}", info.account);
+    print_line!("state         {} ({})", info.state, statuses.join(", "));
+    print_line!("registered    {}", text_of(info.created_at));
+    print_line!("changed       {}", text_of(info.updated_at));
+    print_line!("registered to {}", text_of(info.expires_at));
     if let Some(until) = info.restore_until {
-        println!("restore until {}", text_of(until));
+        print_line!("restore until {}", text_of(until));
     }
     for slot in &info.slots {
         let reason = slot.reason.map(|reason| format!(" ({reason})"));
-        println!(
+        print_line!(
             "slot {:<8} {}{} {}",
             slot.slot,
             slot.state,
             reason.unwrap_or_default(),
             slot.owner_name
         );
-        println!("  fingerprint {}", slot.fingerprint);
+        print_line!("  fingerprint {}", slot.fingerprint);
         let serial = slot.serial.as_deref();
-        println!("  serial      {}", serial.unwrap_or("issued elsewhere"));
-        println!(
+        print_line!("  serial      {}", serial.unwrap_or("issued elsewhere"));
+        print_line!(
             "  valid       {} to {}",
             text_of(slot.not_before),
             text_of(slot.not_after)
         );
         if let Some(asp) = &slot.asp {
-            println!("  provider    {asp}");
+            print_line!("  provider    {asp}");
         }
         if let Some(by) = slot.replace_by {
-            println!("  replace by  {}", text_of(by));
+            print_line!("  replace by  {}", text_of(by));
         }
     }
 }
 
 /// By when a change is believed.
 pub(super) fn times(times: &PublicationTimes) {
-    println!("published_serial      {}", times.published_serial);
+    print_line!("published_serial      {}", times.published_serial);
     let lines = [
         ("denied_everywhere_by ", times.denied_everywhere_by),
         ("visible_everywhere_by", times.visible_everywhere_by),
@@ -57,20 +59,22 @@ pub(super) fn times(times: &PublicationTimes) {
     ];
     for (name, time) in lines {
         if let Some(time) = time {
-            println!("{name} {}", text_of(time));
+            print_line!("{name} {}", text_of(time));
         }
     }
 }
 
 /// One transfer.
 pub(super) fn transfer(info: &TransferInfo) {
-    println!("device        {}", info.device_id);
-    println!(
+    print_line!("device        {}", info.device_id);
+    print_line!(
         "transfer      {} ({}), {}",
-        info.transfer_id, info.direction, info.status
+        info.transfer_id,
+        info.direction,
+        info.status
     );
-    println!("from, to      {}, {}", info.losing, info.gaining);
-    println!(
+    print_line!("from, to      {}, {}", info.losing, info.gaining);
+    print_line!(
         "requested     {} by {}",
         text_of(info.requested_at),
         info.requested_by
@@ -80,12 +84,12 @@ pub(super) fn transfer(info: &TransferInfo) {
     } else {
         "ended by"
     };
-    println!("{word:<13} {}, {}", info.acting, text_of(info.acting_at));
+    print_line!("{word:<13} {}, {}", info.acting, text_of(info.acting_at));
     if let Some(arrival) = info.arrival {
-        println!("arrives       {arrival}");
+        print_line!("arrives       {arrival}");
     }
     if let Some(by) = info.replace_by {
-        println!("replace by    {}", text_of(by));
+        print_line!("replace by    {}", text_of(by));
     }
 }
 
@@ -100,7 +104,7 @@ pub(super) fn change(reply: &Reply) {
             believed.iter().for_each(times);
         }
         Reply::Pending(pending) => {
-            println!(
+            print_line!(
                 "accepted and durable; publication pending (process {})",
                 pending.process_id
             );
@@ -113,7 +117,7 @@ pub(super) fn change(reply: &Reply) {
             believed.iter().for_each(times);
         }
         Reply::TransferQueried(found) => transfer(found),
-        other => println!("{other:?}"),
+        other => print_line!("{other:?}"),
     }
 }
 
@@ -124,7 +128,7 @@ pub(super) fn account(account: &AccountInfo) {
     } else {
         "enabled"
     };
-    println!(
+    print_line!(
         "{:<16} {:<8} {state:<8} {}",
         account.name,
         account.role,
@@ -135,14 +139,15 @@ pub(super) fn account(account: &AccountInfo) {
 /// One account, a field a line.
 pub(super) fn account_details(info: &AccountInfo) {
     account(info);
-    println!(
+    print_line!(
         "devices       {} of at most {}",
-        info.devices, info.devices_max
+        info.devices,
+        info.devices_max
     );
     let prefixes: Vec<&str> = info.prefixes.iter().map(|prefix| prefix.as_str()).collect();
-    println!("id prefixes   {}", prefixes.join(" "));
-    println!("imported ids  {}", info.imported_ids);
-    println!(
+    print_line!("id prefixes   {}", prefixes.join(" "));
+    print_line!("imported ids  {}", info.imported_ids);
+    print_line!(
         "ICCIDs        {}",
         if info.iccids_allowed {
             "allowed"
@@ -151,10 +156,10 @@ pub(super) fn account_details(info: &AccountInfo) {
         }
     );
     if info.strict_transaction_ids {
-        println!("clTRID        refused with other content in EPP too");
+        print_line!("clTRID        refused with other content in EPP too");
     }
     for token in &info.tokens {
-        println!(
+        print_line!(
             "token {:<7} until {}: {}",
             token.token_id,
             text_of(token.expires_at),
@@ -162,7 +167,7 @@ pub(super) fn account_details(info: &AccountInfo) {
         );
     }
     for certificate in &info.certificates {
-        println!(
+        print_line!(
             "certificate {} until {}: {}",
             certificate.certificate_id,
             text_of(certificate.not_after),
@@ -170,6 +175,6 @@ pub(super) fn account_details(info: &AccountInfo) {
         );
     }
     for asp in &info.consents {
-        println!("consent       {asp}");
+        print_line!("consent       {asp}");
     }
 }

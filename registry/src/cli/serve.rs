@@ -4,6 +4,7 @@ use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::initialise;
+use crate::cli::output::print_line;
 use crate::directory::Directory;
 use crate::start::{AnsweringOnly, Running};
 
@@ -32,22 +33,22 @@ pub(super) async fn run(directory: &Directory, arguments: &ServeArguments) -> an
     };
     starting.abort();
     let listen = &running.listen;
-    println!(
+    print_line!(
         "zone {} serial {}",
         running.core.config.zone.apex,
         running.core.serial()
     );
-    println!("DNS  {}", addresses(&listen.dns));
-    println!("DoT  {}", addresses(&listen.dot));
-    println!("DoH  {}", addresses(&listen.doh));
-    println!("API  https://{}", listen.api);
+    print_line!("DNS  {}", addresses(&listen.dns));
+    print_line!("DoT  {}", addresses(&listen.dot));
+    print_line!("DoH  {}", addresses(&listen.doh));
+    print_line!("API  https://{}", listen.api);
     if let Some(address) = listen.api_certificates {
-        println!("API for client certificates  https://{address}");
+        print_line!("API for client certificates  https://{address}");
     }
     if let Some(address) = listen.epp {
-        println!("EPP  {address}");
+        print_line!("EPP  {address}");
     }
-    println!("ready");
+    print_line!("ready");
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -79,11 +80,11 @@ async fn answer_only(
     mut interrupt: Signal,
 ) -> anyhow::Result<()> {
     let listen = &answering.listen;
-    println!("DNS  {}", addresses(&listen.dns));
-    println!("DoT  {}", addresses(&listen.dot));
-    println!("DoH  {}", addresses(&listen.doh));
-    println!("API  https://{} (refuses)", listen.api);
-    println!("answering only");
+    print_line!("DNS  {}", addresses(&listen.dns));
+    print_line!("DoT  {}", addresses(&listen.dot));
+    print_line!("DoH  {}", addresses(&listen.doh));
+    print_line!("API  https://{} (refuses)", listen.api);
+    print_line!("answering only");
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -1,6 +1,6 @@
 //! `iot-registry zone dump|ds|check|rebuild`
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
@@ -12,12 +12,11 @@ use iot_epp_api::{Command, Reply, ZoneReport};
 use super::ask::DoorArguments;
 use super::beside::Beside;
 use super::load::{self, LoadArguments};
+use super::output;
+use crate::cli::output::{print_line, print_text};
 use crate::config::Config;
 use crate::directory::{self, Directory};
 use crate::trust_anchor;
-
-/// Octets that are collected before they are shown.
-const SHOWN_OCTETS: usize = 64 * 1024;
 
 #[derive(Subcommand)]
 pub(super) enum ZoneCommand {
@@ -75,19 +74,19 @@ pub(super) async fn run(directory: &Directory, command: &ZoneCommand) -> anyhow:
         ZoneCommand::Load(arguments) => load::run(directory, arguments).await,
         ZoneCommand::AcceptClock => {
             crate::start::accept_clock(directory).await?;
-            println!("the present time is taken as right");
+            print_line!("the present time is taken as right");
             Ok(())
         }
         ZoneCommand::AcceptKey => {
             crate::start::accept_key(directory).await?;
-            println!(
+            print_line!(
                 "the present key signing key is taken as right; give its anchor to everybody:"
             );
             ds(directory, AnchorFormat::Ds)
         }
         ZoneCommand::Rebuild => {
             let serial = crate::start::rebuild(directory).await?;
-            println!("the zone was rebuilt from the database with serial {serial}");
+            print_line!("the zone was rebuilt from the database with serial {serial}");
             Ok(())
         }
     }
@@ -120,22 +119,10 @@ fn deliver(
 ) -> anyhow::Result<()> {
     tokio::task::block_in_place(|| {
         let Some(path) = out else {
-            return show(content);
+            return Ok(output::show(content)?);
         };
         Ok(directory::write_public_with(path, content)?)
     })
-}
-
-fn show(content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
-    let mut shown = BufWriter::with_capacity(SHOWN_OCTETS, io::stdout().lock());
-    let result = content(&mut shown).and_then(|()| shown.flush());
-    // What is still in the buffer is of no use where writing failed.
-    let _ = shown.into_parts();
-    match result {
-        // Whoever read it has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => Ok(result?),
-    }
 }
 
 fn ds(directory: &Directory, format: AnchorFormat) -> anyhow::Result<()> {
@@ -143,12 +130,12 @@ fn ds(directory: &Directory, format: AnchorFormat) -> anyhow::Result<()> {
     let keys = ZoneKeys::load(&directory.zone())?;
     let apex = &config.zone.apex;
     match format {
-        AnchorFormat::Ds => print!(
+        AnchorFormat::Ds => print_text!(
             "{}",
             trust_anchor::ds_text(&keys, apex, config.zone.profile)
         ),
-        AnchorFormat::Dnskey => println!("{}", keys.dnskey_presentation(apex)),
-        AnchorFormat::Bind => print!("{}", trust_anchor::bind_statement(&keys, apex)),
+        AnchorFormat::Dnskey => print_line!("{}", keys.dnskey_presentation(apex)),
+        AnchorFormat::Bind => print_text!("{}", trust_anchor::bind_statement(&keys, apex)),
     }
     Ok(())
 }
@@ -169,16 +156,19 @@ async fn check(directory: &Directory, door: &DoorArguments) -> anyhow::Result<()
 }
 
 fn tell(report: &ZoneReport) -> anyhow::Result<()> {
-    println!(
+    print_line!(
         "zone {} serial {}: {} device names, {} signatures verified",
-        report.zone, report.serial, report.device_names, report.signatures_verified
+        report.zone,
+        report.serial,
+        report.device_names,
+        report.signatures_verified
     );
     for finding in &report.findings {
-        println!("finding: {finding}");
+        print_line!("finding: {finding}");
     }
     if !report.findings.is_empty() {
         bail!("{} findings", report.findings.len());
     }
-    println!("the zone equals the database; nothing is wrong");
+    print_line!("the zone equals the database; nothing is wrong");
     Ok(())
 }

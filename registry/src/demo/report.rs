@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::cli::output::print_line;
+
 /// One step that was played.
 #[derive(Serialize)]
 struct Step {
@@ -60,12 +62,12 @@ impl Report {
         let error = error.map(|error| format!("{error:#}"));
         if !self.json {
             let mark = if error.is_some() { "FAILED" } else { "ok" };
-            println!(
+            print_line!(
                 "{:>2}. {name:<66} {ms:>9.3} ms  {mark}",
                 self.steps.len() + 1
             );
             if let Some(error) = &error {
-                println!("      {error}");
+                print_line!("      {error}");
             }
         }
         self.steps.push(Step {
@@ -80,14 +82,14 @@ impl Report {
     /// A line of explanation under the last step.
     pub(super) fn say(&self, line: &str) {
         if !self.json {
-            println!("      {line}");
+            print_line!("      {line}");
         }
     }
 
     /// Ends the report: prints the JSON.
     pub(super) fn finish(&self) -> anyhow::Result<()> {
         if self.json {
-            println!(
+            print_line!(
                 "{}",
                 serde_json::to_string(&Document { steps: &self.steps })?
             );

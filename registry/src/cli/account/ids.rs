@@ -9,6 +9,7 @@ use iot_epp_api::command::{AccountChange, AccountCommand as Asked, IMPORTED_IDS_
 use iot_identity::DeviceId;
 
 use super::{OneAccount, ask};
+use crate::cli::output::print_line;
 use crate::directory::Directory;
 
 /// The ids of a file, one a line.
@@ -47,7 +48,7 @@ pub(super) async fn import(
             }
         }
     }
-    println!(
+    print_line!(
         "{added} ids imported, {} were there",
         device_ids.len() as u64 - added
     );
@@ -78,7 +79,7 @@ pub(super) async fn remove(
             }
         }
     }
-    println!(
+    print_line!(
         "the {} ids of the file are not in the list any more; {left} are left in it",
         device_ids.len()
     );
