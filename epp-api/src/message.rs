@@ -110,6 +110,9 @@ pub enum Detail {
         /// The server's name for it.
         #[serde(rename = "serverTransactionId")]
         server_transaction_id: String,
+        /// The slot that the command made, whose certificate can be asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slot: Option<Slot>,
         /// By when it is believed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         publication: Option<PublicationTimes>,

@@ -210,6 +210,8 @@ pub struct Pending {
     pub device_id: DeviceId,
     /// What was asked.
     pub kind: ProcessKind,
+    /// The slot that the command made: its certificate can be asked for already.
+    pub slot: Option<Slot>,
     /// When it was decided.
     pub at: OffsetDateTime,
     /// End of the registration.

@@ -11,7 +11,8 @@ use inside::{
     EID, ICCID, Inside, ZONE, activate, create, deactivate, delete, device_id, done, eid,
     fingerprint_of, info, refused, transaction,
 };
-use iot_epp_api::command::DeviceCommand;
+use iot_epp_api::command::{DeviceCommand, MessageCommand};
+use iot_epp_api::message::Detail;
 use iot_epp_api::{
     Command, DeviceState, ProcessKind, ProcessState, Reply, Response, ResultCode, Role,
 };
@@ -261,8 +262,17 @@ async fn what_is_not_published_in_time_is_pending_and_completed_by_the_next_star
             ProcessState::Pending,
             "{kind}"
         );
+        let made = (kind == ProcessKind::Create).then_some(Slot::FIRST);
+        assert_eq!(pending.slot, made, "{kind}");
         processes.push((kind, command, id, process));
     }
+    // What was made can be had already.
+    let certificate = Command::Device(DeviceCommand::Certificate {
+        device_id: device_id(EID),
+        slot: Slot::FIRST,
+    });
+    let certificate = done(client.give(certificate).await.unwrap());
+    assert!(matches!(certificate, Reply::Certificate(_)));
     assert_eq!(published(&inside, EID), Publication::Absent);
     assert!(matches!(published(&inside, &held), Publication::Active(_)));
     let retry = Ask::new(Method::DELETE, format!("/rpp/v1/devices/{deleted}"));
@@ -279,6 +289,9 @@ async fn what_is_not_published_in_time_is_pending_and_completed_by_the_next_star
 
     let inside = inside.restart().await;
     let client = inside.client(&token);
+    for slot in [Some(Slot::FIRST), None, None] {
+        assert_eq!(slot_of_the_next_end(&client).await, slot);
+    }
     for (kind, command, id, process) in processes {
         assert_eq!(
             process_state(&client, &process).await,
@@ -313,6 +326,30 @@ async fn what_is_not_published_in_time_is_pending_and_completed_by_the_next_star
         .await;
     assert_eq!(followed.json()["state"], "completed");
     inside.stop().await;
+}
+
+/// Takes a message about the end of a pending command out of the queue: the slot that it names.
+async fn slot_of_the_next_end(client: &HttpsClient) -> Option<Slot> {
+    let message = loop {
+        let head = Command::Message(MessageCommand::Head);
+        match done(client.give(head).await.unwrap()) {
+            Reply::Messages {
+                head: Some(message),
+                ..
+            } => break message,
+            _ => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+        }
+    };
+    let message_id = message.message_id;
+    let acknowledge = Command::Message(MessageCommand::Acknowledge { message_id });
+    done(client.give(acknowledge).await.unwrap());
+    match message.detail {
+        Detail::PendingAction { is_done, slot, .. } => {
+            assert!(is_done);
+            slot
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 async fn process_state(client: &HttpsClient, process: &Command) -> ProcessState {

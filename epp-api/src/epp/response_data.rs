@@ -2,8 +2,9 @@
 
 use crate::device::{DeviceInfo, PublicationTimes};
 use crate::epp::device::{
-    CreateData, EventData, PendingActionData, RenewData, UpdateData, read_check_data,
-    read_device_info, read_transfer_data, write_check_data, write_device_info, write_transfer_data,
+    CertificateData, CreateData, EventData, PendingActionData, RenewData, UpdateData,
+    read_check_data, read_device_info, read_transfer_data, write_check_data, write_device_info,
+    write_transfer_data,
 };
 use crate::epp::namespace::device;
 use crate::epp::read_error::ReadError;
@@ -18,6 +19,8 @@ pub enum ResponseData {
     Check(Vec<Availability>),
     /// Of an info; or beside a message, the device that it is about.
     Info(Box<DeviceInfo>),
+    /// Of an info that asks for a slot.
+    Certificate(CertificateData),
     /// Of a create.
     Create(CreateData),
     /// Of an update or a delete.
@@ -42,6 +45,7 @@ impl ResponseData {
         match self {
             Self::Check(results) => write_check_data(results, writer),
             Self::Info(info) => write_device_info(device("infData"), info, writer),
+            Self::Certificate(data) => data.write(writer),
             Self::Create(data) => data.write(writer),
             Self::Update(data) => data.write(writer),
             Self::Renew(data) => data.write(writer),
@@ -59,6 +63,8 @@ impl ResponseData {
             Self::Check(read_check_data(reader)?)
         } else if reader.try_enter(device("infData"))? {
             Self::Info(Box::new(read_device_info(reader)?))
+        } else if reader.try_enter(device("certData"))? {
+            Self::Certificate(CertificateData::read(reader)?)
         } else if reader.try_enter(device("creData"))? {
             Self::Create(CreateData::read(reader)?)
         } else if reader.try_enter(device("updData"))? {

@@ -188,14 +188,16 @@ fn detail() -> impl Strategy<Value = Detail> {
         any::<bool>(),
         of("[!-~]{3,64}"),
         transaction_name(),
+        of(slot()),
         of(times()),
     );
     let pending =
         pending.prop_map(
-            |(is_done, client, server, publication)| Detail::PendingAction {
+            |(is_done, client, server, slot, publication)| Detail::PendingAction {
                 is_done,
                 client_transaction_id: client.map(|id| ClientTransactionId::parse(&id).unwrap()),
                 server_transaction_id: server,
+                slot,
                 publication,
             },
         );
@@ -250,22 +252,29 @@ fn reply() -> impl Strategy<Value = Reply> {
         any::<u64>(),
         device_id(),
         select(ProcessKind::ALL),
+        of(slot()),
         instant(),
         instant(),
     );
-    let pending = pending.prop_map(|(process_id, device_id, kind, at, expires_at)| Pending {
-        process_id,
-        device_id,
-        kind,
-        at,
-        expires_at,
-        transfer: None,
-    });
+    let pending = pending.prop_map(
+        |(process_id, device_id, kind, slot, at, expires_at)| Pending {
+            process_id,
+            device_id,
+            kind,
+            slot,
+            at,
+            expires_at,
+            transfer: None,
+        },
+    );
     let queue = (any::<u64>(), of(message().prop_map(Box::new)));
     let left = (0..3_u64, of(any::<u64>()));
     prop_oneof![
         2 => issued,
         2 => device_info().prop_map(|info| Reply::Device(Box::new(info))),
+        1 => (slot(), der(), vec(der(), 0..3)).prop_map(|(slot, certificate, chain)| {
+            Reply::Certificate(SlotCertificate { slot, certificate, chain })
+        }),
         1 => vec(available, 0..9).prop_map(Reply::Availability),
         2 => (device_info(), of(times()))
             .prop_map(|(info, times)| Reply::Changed { info: Box::new(info), times }),
@@ -328,6 +337,7 @@ pub(crate) fn asked() -> impl Strategy<Value = Asked> {
     prop_oneof![
         Just(Asked::Create),
         Just(Asked::Renew),
+        device_id().prop_map(|device_id| Asked::Certificate { device_id }),
         Just(Asked::Other),
         any::<u64>().prop_map(|message_id| Asked::Acknowledge { message_id }),
     ]

@@ -189,11 +189,13 @@ fn others() -> Vec<Answer> {
         client_transaction_id: None,
         server_transaction_id: server_id(),
         settled_at: NOON,
+        slot: None,
         times: None,
     };
     let update = UpdateData {
         device_id: device_id(),
         issued: None,
+        pending_slot: None,
         times: Some(PublicationTimes::default()),
     };
     vec![

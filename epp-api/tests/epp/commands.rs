@@ -162,8 +162,20 @@ pub(crate) fn device_command() -> impl Strategy<Value = EppCommand> {
     let check =
         vec(device_id(), 1..9).prop_map(|device_ids| DeviceRequest::Check(Check { device_ids }));
     let delete = device_id().prop_map(|device_id| DeviceRequest::Delete { device_id });
-    prop_oneof![create(), update(), transfer(), renew, info, check, delete]
-        .prop_map(EppCommand::Device)
+    let certificate = (device_id(), slot()).prop_map(|(device_id, slot)| {
+        DeviceRequest::Certificate(CertificateRequest { device_id, slot })
+    });
+    prop_oneof![
+        create(),
+        update(),
+        transfer(),
+        renew,
+        info,
+        certificate,
+        check,
+        delete
+    ]
+    .prop_map(EppCommand::Device)
 }
 
 fn login() -> impl Strategy<Value = EppCommand> {

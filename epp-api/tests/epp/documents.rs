@@ -52,7 +52,7 @@ fn examples_of_clients_come_back_as_they_were() {
         assert_eq!(Frame::read(frame.write().as_bytes()), Ok(frame), "{name}");
         frames += 1;
     }
-    assert_eq!(frames, 21);
+    assert_eq!(frames, 22);
 }
 
 #[test]

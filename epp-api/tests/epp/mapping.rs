@@ -103,6 +103,13 @@ fn transfers_and_polls_mean_their_commands() {
             "device-transfer-cancel",
             transfer(TransferCommand::Cancel { device_id }),
         ),
+        (
+            "device-certificate",
+            Command::Device(DeviceCommand::Certificate {
+                device_id,
+                slot: slot(2),
+            }),
+        ),
         ("poll-request", Command::Message(MessageCommand::Head)),
         (
             "poll-acknowledge",
@@ -353,10 +360,6 @@ fn what_this_door_has_no_words_for_is_not_said() {
         Command::Device(DeviceCommand::List {
             after: None,
             limit: 1,
-        }),
-        Command::Device(DeviceCommand::Certificate {
-            device_id,
-            slot: slot(1),
         }),
         Command::Transfer(TransferCommand::Force {
             device_id,

@@ -48,6 +48,7 @@ pub(crate) fn answers() -> Vec<(&'static str, Answer)> {
         completed(ResponseData::Update(UpdateData {
             device_id: device_id(),
             issued,
+            pending_slot: None,
             times,
         }))
     };
@@ -71,6 +72,13 @@ pub(crate) fn answers() -> Vec<(&'static str, Answer)> {
         (
             "response-device-info",
             completed(ResponseData::Info(Box::new(info()))),
+        ),
+        (
+            "response-device-certificate",
+            completed(ResponseData::Certificate(CertificateData {
+                device_id: device_id(),
+                certificate: issued(2),
+            })),
         ),
         (
             "response-device-create",
@@ -180,6 +188,7 @@ fn pending_message() -> Answer {
         client_transaction_id: Some(client_id("MNO-0022")),
         server_transaction_id: server_id(),
         settled_at: NOON,
+        slot: Some(slot(1)),
         times: Some(visible()),
     }))
 }
@@ -303,6 +312,7 @@ fn create(done: bool) -> CreateData {
     CreateData {
         device_id: device_id(),
         issued: done.then(|| issued(1)),
+        pending_slot: (!done).then(|| slot(1)),
         created_at: NOON,
         expires_at: YEARS_5,
         times: done.then(visible),

@@ -146,6 +146,6 @@ fn every_frame_of_a_client_is_valid_as_we_write_it() {
         .into_iter()
         .filter_map(|(name, document)| Some((name, Frame::read(document.as_bytes()).ok()?.write())))
         .collect();
-    assert_eq!(written.len(), 21);
+    assert_eq!(written.len(), 22);
     validate(&written);
 }

@@ -97,6 +97,9 @@ fn values_outside_their_syntax_are_2005() {
                 "8904 9032123451234512345678901235",
             ),
             ("device-info", "89049032123451234512345678901235", ""),
+            ("device-certificate", ">2<", ">0<"),
+            ("device-certificate", ">2<", ">10000<"),
+            ("device-certificate", ">2<", "><"),
             ("device-create", "unit=\"y\"", "unit=\"d\""),
             ("device-create", ">5<", ">five<"),
             ("device-create", ">5<", ">-1<"),
@@ -199,6 +202,11 @@ fn what_the_schema_does_not_have_is_2001() {
         ResultCode::SyntaxError,
         &[
             ("device-info", ID, &format!("{ID}{ID}")),
+            (
+                "device-info",
+                ID,
+                &format!("{ID}<device:slot>1</device:slot>"),
+            ),
             (
                 "device-info",
                 ID,

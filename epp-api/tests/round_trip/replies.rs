@@ -147,12 +147,14 @@ fn any_changed() -> impl Strategy<Value = Reply> {
 
 fn any_pending() -> impl Strategy<Value = Reply> {
     let kind = select(ProcessKind::ALL);
-    (any::<u64>(), any_id(), kind, any_time(), any_time()).prop_map(
-        |(process_id, device_id, kind, at, expires_at)| {
+    let slot = option::of(any_slot());
+    (any::<u64>(), any_id(), kind, slot, any_time(), any_time()).prop_map(
+        |(process_id, device_id, kind, slot, at, expires_at)| {
             Reply::Pending(Pending {
                 process_id,
                 device_id,
                 kind,
+                slot,
                 at,
                 expires_at,
                 transfer: None,
@@ -206,6 +208,7 @@ fn any_detail() -> impl Strategy<Value = Detail> {
     let action = (
         any::<bool>(),
         option::of(any_transaction()),
+        option::of(any_slot()),
         option::of(any_times()),
     );
     prop_oneof![
@@ -234,14 +237,15 @@ fn any_detail() -> impl Strategy<Value = Detail> {
             }))
         }),
         any_transfer().prop_map(|transfer| Detail::Transfer(Box::new(transfer))),
-        action.prop_map(
-            |(is_done, client_transaction_id, publication)| Detail::PendingAction {
+        action.prop_map(|(is_done, client_transaction_id, slot, publication)| {
+            Detail::PendingAction {
                 is_done,
                 client_transaction_id,
                 server_transaction_id: "IOTR-1".to_owned(),
+                slot,
                 publication,
             }
-        ),
+        }),
         (any::<u64>(), any::<u64>(), any::<u64>()).prop_map(|(job_id, succeeded, failed)| {
             Detail::Job {
                 job_id,

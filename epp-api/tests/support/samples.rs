@@ -99,6 +99,7 @@ pub(crate) fn pending(device_id: DeviceId, kind: ProcessKind) -> Pending {
         process_id: 7,
         device_id,
         kind,
+        slot: None,
         at: datetime!(2026-11-22 01:00:00 UTC),
         expires_at: datetime!(2027-11-22 01:00:00 UTC),
         transfer: None,

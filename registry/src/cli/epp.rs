@@ -13,8 +13,10 @@ use clap::Args;
 use iot_epp_api::epp::client::{Conversation, ReceivedResponse, Refused};
 use iot_epp_api::epp::mapping::said;
 use iot_epp_api::epp::{EppCommand, ResponseData};
+use iot_epp_api::response::SlotCertificate;
 use iot_epp_api::secret::Secret;
 use iot_epp_api::{AccountName, ClientTransactionId};
+use iot_identity::Slot;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -187,19 +189,32 @@ fn show(response: ReceivedResponse) -> anyhow::Result<()> {
             print::transfer(transfer);
             times.iter().for_each(print::times);
         }
-        Some(ResponseData::Create(data)) => {
-            if let Some(issued) = &data.issued {
-                print_text!("{}", certificate_pem(&issued.certificate));
+        Some(ResponseData::Certificate(data)) => {
+            let found = &data.certificate;
+            print_text!("{}", certificate_pem(&found.certificate));
+            for certificate in &found.chain {
+                print_text!("{}", certificate_pem(certificate));
             }
+        }
+        Some(ResponseData::Create(data)) => {
+            issued(data.issued.as_ref(), data.pending_slot);
             data.times.iter().for_each(print::times);
         }
         Some(ResponseData::Update(data)) => {
-            if let Some(issued) = &data.issued {
-                print_text!("{}", certificate_pem(&issued.certificate));
-            }
+            issued(data.issued.as_ref(), data.pending_slot);
             data.times.iter().for_each(print::times);
         }
         Some(other) => print_line!("{other:?}"),
     }
     Ok(())
+}
+
+/// Prints the certificate that a command brought, or where it is while the command is pending.
+fn issued(certificate: Option<&SlotCertificate>, pending: Option<Slot>) {
+    if let Some(issued) = certificate {
+        print_text!("{}", certificate_pem(&issued.certificate));
+    }
+    if let Some(slot) = pending {
+        print_line!("slot          {slot}: info with --slot {slot} has its certificate");
+    }
 }

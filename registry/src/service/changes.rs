@@ -74,6 +74,7 @@ impl Service {
                     origin,
                     device_id: device.device_id,
                     kind,
+                    slot: None,
                     at: device.updated_at,
                     expires_at: device.expires_at,
                     transfer: None,

@@ -7,7 +7,7 @@ use iot_dns_zone::serial;
 use iot_epp_api::response::Pending;
 use iot_epp_api::transfer::TransferInfo;
 use iot_epp_api::{Door, Problem, ProcessKind, PublicationTimes, Reply};
-use iot_identity::{DeviceId, Publication};
+use iot_identity::{DeviceId, Publication, Slot};
 
 use super::{Service, store_problem};
 use crate::description::calendar;
@@ -48,6 +48,8 @@ pub(super) struct Awaited<'a> {
     pub(super) origin: &'a Origin,
     pub(super) device_id: DeviceId,
     pub(super) kind: ProcessKind,
+    /// The slot that it made.
+    pub(super) slot: Option<Slot>,
     /// When it was decided.
     pub(super) at: u64,
     /// End of the registration.
@@ -108,6 +110,7 @@ impl Service {
             process_id: seq,
             device_id: awaited.device_id,
             kind: awaited.kind,
+            slot: awaited.slot,
             at: calendar(awaited.at),
             expires_at: calendar(awaited.expires_at),
             transfer: awaited.transfer.map(Box::new),

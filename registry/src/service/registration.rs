@@ -254,6 +254,7 @@ impl Service {
                 origin,
                 device_id: device.device_id,
                 kind,
+                slot: Some(certificate.slot),
                 at: device.updated_at,
                 expires_at: device.expires_at,
                 transfer: None,

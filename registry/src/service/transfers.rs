@@ -98,6 +98,7 @@ impl Service {
                     origin,
                     device_id: device.device_id,
                     kind: ProcessKind::Transfer,
+                    slot: None,
                     at: device.updated_at,
                     expires_at: device.expires_at,
                     transfer: Some(info),

@@ -1,10 +1,10 @@
 //! Commands that were answered with "pending": kept until their publication is told by a message.
 
 use iot_epp_api::message::{Detail, Event, Message};
-use iot_identity::DeviceId;
+use iot_identity::{DeviceId, Slot};
 
 use super::messages::send;
-use super::rows::{self, optional_unix, sql_time};
+use super::rows::{self, corrupt, optional_unix, sql_time};
 use super::sql::{self, Connection, Row};
 use super::{Origin, Step, StoreError};
 use crate::description::calendar;
@@ -66,7 +66,10 @@ impl Step for TellCompleted {
                  SELECT seq FROM pending_answer WHERE seq <= ? ORDER BY seq LIMIT ?)
              RETURNING *, (SELECT quarantined FROM journal
                            WHERE journal.seq BETWEEN pending_answer.first_seq AND pending_answer.seq
-                                 AND quarantined IS NOT NULL LIMIT 1) AS quarantined",
+                                 AND quarantined IS NOT NULL LIMIT 1) AS quarantined,
+                          (SELECT slot FROM journal
+                           WHERE journal.seq = pending_answer.first_seq
+                                 AND kind IN ('create', 'newSlot')) AS made_slot",
         )
         .bind(sql_time(self.applied))
         .bind(TOLD_MAX)
@@ -89,6 +92,7 @@ impl Step for TellCompleted {
                     is_done,
                     client_transaction_id: one.client_transaction_id.and_then(|id| id.parse().ok()),
                     server_transaction_id: one.server_transaction_id,
+                    slot: one.made_slot,
                     publication: None,
                 },
             };
@@ -105,6 +109,8 @@ struct Completed {
     is_done: bool,
     client_transaction_id: Option<String>,
     server_transaction_id: String,
+    /// The slot that a create or a new slot made.
+    made_slot: Option<Slot>,
 }
 
 impl Completed {
@@ -115,6 +121,11 @@ impl Completed {
             is_done: row.get::<_, Option<String>>("quarantined")?.is_none(),
             client_transaction_id: row.get("client_transaction_id")?,
             server_transaction_id: row.get("server_transaction_id")?,
+            made_slot: row
+                .get::<_, Option<u16>>("made_slot")?
+                .map(Slot::new)
+                .transpose()
+                .map_err(corrupt)?,
         })
     }
 }

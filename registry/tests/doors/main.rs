@@ -5,6 +5,7 @@ mod audit;
 mod audit_of_accounts;
 mod auth_info;
 mod bursts;
+mod certificates;
 mod credentials;
 mod forced_transfers;
 mod instant;

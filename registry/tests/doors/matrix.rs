@@ -161,7 +161,7 @@ async fn through_the_epp_door_exactly_the_allowed_cells_succeed() {
             assert_eq!(code, closing, "{verb} of a disabled account");
         }
     }
-    assert_eq!(said.len(), 16, "{said:?}");
+    assert_eq!(said.len(), 17, "{said:?}");
     cast.stage.close().await;
 }
 

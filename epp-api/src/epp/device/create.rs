@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use iot_identity::DeviceId;
+use iot_identity::{DeviceId, Slot};
 use time::OffsetDateTime;
 
 use crate::account::AccountName;
@@ -71,6 +71,8 @@ pub struct CreateData {
     pub device_id: DeviceId,
     /// Its first credential; none while the command is pending (1001).
     pub issued: Option<SlotCertificate>,
+    /// Its number while the command is pending: the certificate can be asked for by it.
+    pub pending_slot: Option<Slot>,
     /// When it was registered.
     pub created_at: OffsetDateTime,
     /// End of the registration.
@@ -83,7 +85,7 @@ impl CreateData {
     pub(crate) fn write(&self, writer: &mut XmlWriter) {
         writer.within(device("creData"), &[], |writer| {
             writer.element(device("id"), self.device_id.as_str());
-            write_issued(self.issued.as_ref(), writer);
+            write_issued(self.issued.as_ref(), self.pending_slot, writer);
             writer.element(device("crDate"), &instant(self.created_at));
             writer.element(device("exDate"), &instant(self.expires_at));
             write_publication(self.times.as_ref(), writer);
@@ -92,9 +94,12 @@ impl CreateData {
 
     /// Reads the children of `creData`, which was entered.
     pub(crate) fn read(reader: &mut XmlReader<'_>) -> Result<Self, ReadError> {
+        let device_id = read_id(reader)?;
+        let (issued, pending_slot) = read_issued(reader)?;
         Ok(Self {
-            device_id: read_id(reader)?,
-            issued: read_issued(reader)?,
+            device_id,
+            issued,
+            pending_slot,
             created_at: reader.instant(device("crDate"))?,
             expires_at: reader.instant(device("exDate"))?,
             times: read_publication(reader)?,

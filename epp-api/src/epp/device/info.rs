@@ -22,9 +22,10 @@ pub struct Info {
 }
 
 impl Info {
-    pub(super) fn read(reader: &mut XmlReader<'_>) -> Result<Self, ReadError> {
+    /// Reads what stands behind the id.
+    pub(super) fn read(device_id: DeviceId, reader: &mut XmlReader<'_>) -> Result<Self, ReadError> {
         Ok(Self {
-            device_id: read_id(reader)?,
+            device_id,
             auth_info: read_presented(reader)?,
         })
     }

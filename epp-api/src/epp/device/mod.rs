@@ -5,6 +5,7 @@
 //! those of the domain mapping (RFC 5731); authorization information is that of RFC 9154 only.
 
 mod authorization;
+mod certificate;
 mod check;
 mod create;
 mod event;
@@ -24,6 +25,7 @@ use crate::epp::read_error::{ReadError, excerpt};
 use crate::epp::xml::{Value, XmlReader, XmlWriter};
 
 pub use authorization::AuthInfoChange;
+pub use certificate::{CertificateData, CertificateRequest};
 pub use check::Check;
 pub use create::{Create, CreateData};
 pub use event::{EventData, EventJob, EventSlot};
@@ -49,6 +51,8 @@ pub enum DeviceRequest {
     Check(Check),
     /// Everything about one device.
     Info(Info),
+    /// The certificate of one slot; EPP's command is info.
+    Certificate(CertificateRequest),
     /// Register a device.
     Create(Create),
     /// Change a device.
@@ -74,7 +78,7 @@ impl DeviceRequest {
         enter_object(verb, reader)?;
         let command = match verb {
             Verb::Check => Self::Check(Check::read(reader)?),
-            Verb::Info => Self::Info(Info::read(reader)?),
+            Verb::Info => certificate::read_info(reader)?,
             Verb::Create => Self::Create(Create::read(reader)?),
             Verb::Update => Self::Update(Update::read(reader)?),
             Verb::Renew => Self::Renew(Renew::read(reader)?),
@@ -102,6 +106,7 @@ impl DeviceRequest {
             writer.within(device(verb), &[], |writer| match self {
                 Self::Check(command) => command.write(writer),
                 Self::Info(command) => command.write(writer),
+                Self::Certificate(command) => command.write(writer),
                 Self::Create(command) => command.write(writer),
                 Self::Update(command) => command.write(writer),
                 Self::Renew(command) => command.write(writer),
@@ -114,7 +119,7 @@ impl DeviceRequest {
     fn verb(&self) -> Verb {
         match self {
             Self::Check(_) => Verb::Check,
-            Self::Info(_) => Verb::Info,
+            Self::Info(_) | Self::Certificate(_) => Verb::Info,
             Self::Create(_) => Verb::Create,
             Self::Update(_) => Verb::Update,
             Self::Renew(_) => Verb::Renew,

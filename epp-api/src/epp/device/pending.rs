@@ -1,10 +1,11 @@
 //! `<device:panData>`: what became of a command that was answered with "pending" (RFC 5731 §3.3).
 
-use iot_identity::DeviceId;
+use iot_identity::{DeviceId, Slot};
 use time::OffsetDateTime;
 
 use crate::device::PublicationTimes;
 use crate::epp::device::publication::{read_publication, write_publication};
+use crate::epp::device::read_optional;
 use crate::epp::namespace::{device, epp};
 use crate::epp::read_error::ReadError;
 use crate::epp::transaction_id::ServerTransactionId;
@@ -24,6 +25,8 @@ pub struct PendingActionData {
     pub server_transaction_id: ServerTransactionId,
     /// When that was settled.
     pub settled_at: OffsetDateTime,
+    /// The slot that the command made, whose certificate can be asked for.
+    pub slot: Option<Slot>,
     /// By when it is believed, where it changed the zone.
     pub times: Option<PublicationTimes>,
 }
@@ -40,6 +43,8 @@ impl PendingActionData {
                 writer.element(epp("svTRID"), self.server_transaction_id.as_str());
             });
             writer.element(device("paDate"), &instant(self.settled_at));
+            let slot = self.slot.map(|slot| slot.to_string());
+            writer.optional(device("slot"), slot.as_deref());
             write_publication(self.times.as_ref(), writer);
         });
     }
@@ -58,6 +63,7 @@ impl PendingActionData {
             client_transaction_id,
             server_transaction_id,
             settled_at: reader.instant(device("paDate"))?,
+            slot: read_optional(reader, "slot", |value| value.parse())?,
             times: read_publication(reader)?,
         })
     }

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use iot_identity::Slot;
 
 use crate::device::PublicationTimes;
 use crate::epp::device::CERTIFICATE_OCTETS_MAX;
@@ -10,15 +11,47 @@ use crate::epp::read_error::ReadError;
 use crate::epp::xml::{XmlReader, XmlWriter};
 use crate::response::SlotCertificate;
 
-pub(super) fn write_issued(issued: Option<&SlotCertificate>, writer: &mut XmlWriter) {
-    let Some(SlotCertificate {
+/// The slot of a command that asked for one; without its certificate while the command is pending.
+pub(super) fn write_issued(
+    issued: Option<&SlotCertificate>,
+    pending_slot: Option<Slot>,
+    writer: &mut XmlWriter,
+) {
+    match issued {
+        Some(issued) => write_slot_certificate(issued, writer),
+        None => writer.optional(
+            device("slot"),
+            pending_slot.map(|slot| slot.to_string()).as_deref(),
+        ),
+    }
+}
+
+/// Reads what [`write_issued`] writes.
+pub(super) fn read_issued(
+    reader: &mut XmlReader<'_>,
+) -> Result<(Option<SlotCertificate>, Option<Slot>), ReadError> {
+    let Some(slot) = reader.optional(device("slot"))? else {
+        return Ok((None, None));
+    };
+    let slot = slot.parse()?;
+    let Some(certificate) = read_certificate(reader)? else {
+        return Ok((None, Some(slot)));
+    };
+    let chain = read_chain(reader)?;
+    let issued = SlotCertificate {
         slot,
         certificate,
         chain,
-    }) = issued
-    else {
-        return;
     };
+    Ok((Some(issued), None))
+}
+
+pub(super) fn write_slot_certificate(issued: &SlotCertificate, writer: &mut XmlWriter) {
+    let SlotCertificate {
+        slot,
+        certificate,
+        chain,
+    } = issued;
     writer.element(device("slot"), &slot.to_string());
     write_certificate(certificate, writer);
     if !chain.is_empty() {
@@ -30,16 +63,7 @@ pub(super) fn write_issued(issued: Option<&SlotCertificate>, writer: &mut XmlWri
     }
 }
 
-pub(super) fn read_issued(
-    reader: &mut XmlReader<'_>,
-) -> Result<Option<SlotCertificate>, ReadError> {
-    let Some(slot) = reader.optional(device("slot"))? else {
-        return Ok(None);
-    };
-    let slot = slot.parse()?;
-    let certificate = read_certificate(reader)?.ok_or(ReadError::MissingElement {
-        element: "certificate",
-    })?;
+fn read_chain(reader: &mut XmlReader<'_>) -> Result<Vec<Vec<u8>>, ReadError> {
     let mut chain = Vec::new();
     if reader.try_enter(device("chain"))? {
         while let Some(certificate) = read_certificate(reader)? {
@@ -47,11 +71,7 @@ pub(super) fn read_issued(
         }
         reader.leave()?;
     }
-    Ok(Some(SlotCertificate {
-        slot,
-        certificate,
-        chain,
-    }))
+    Ok(chain)
 }
 
 pub(super) fn write_certificate(der: &[u8], writer: &mut XmlWriter) {

@@ -219,6 +219,8 @@ pub struct UpdateData {
     pub device_id: DeviceId,
     /// The new credential, where the command asked for one and is not pending.
     pub issued: Option<SlotCertificate>,
+    /// Its number while the command is pending: the certificate can be asked for by it.
+    pub pending_slot: Option<Slot>,
     /// By when the change is believed, where it changed the zone and is not pending.
     pub times: Option<PublicationTimes>,
 }
@@ -227,16 +229,19 @@ impl UpdateData {
     pub(crate) fn write(&self, writer: &mut XmlWriter) {
         writer.within(device("updData"), &[], |writer| {
             writer.element(device("id"), self.device_id.as_str());
-            write_issued(self.issued.as_ref(), writer);
+            write_issued(self.issued.as_ref(), self.pending_slot, writer);
             write_publication(self.times.as_ref(), writer);
         });
     }
 
     /// Reads the children of `updData`, which was entered.
     pub(crate) fn read(reader: &mut XmlReader<'_>) -> Result<Self, ReadError> {
+        let device_id = read_id(reader)?;
+        let (issued, pending_slot) = read_issued(reader)?;
         Ok(Self {
-            device_id: read_id(reader)?,
-            issued: read_issued(reader)?,
+            device_id,
+            issued,
+            pending_slot,
             times: read_publication(reader)?,
         })
     }

@@ -1,8 +1,10 @@
 //! What the registry answered → what the client is told.
 
+use iot_identity::DeviceId;
+
 use crate::command::{Command, DeviceCommand, MessageCommand};
 use crate::device::{DeviceInfo, PublicationTimes};
-use crate::epp::device::{CreateData, RenewData, UpdateData};
+use crate::epp::device::{CertificateData, CreateData, RenewData, UpdateData};
 use crate::epp::mapping::message::tell_message;
 use crate::epp::namespace::{Name, device_element};
 use crate::epp::response::{Answer, MessageQueue};
@@ -19,6 +21,11 @@ const REASONS_MAX: usize = 8;
 pub enum Asked {
     /// A create: answered with `creData`.
     Create,
+    /// A slot's certificate: answered with `certData`.
+    Certificate {
+        /// Of this device.
+        device_id: DeviceId,
+    },
     /// A renew: answered with `renData`.
     Renew,
     /// An acknowledgement.
@@ -35,6 +42,9 @@ impl Asked {
     pub fn of(command: &Command) -> Self {
         match command {
             Command::Device(DeviceCommand::Create { .. }) => Self::Create,
+            Command::Device(DeviceCommand::Certificate { device_id, .. }) => Self::Certificate {
+                device_id: *device_id,
+            },
             Command::Device(DeviceCommand::Renew { .. }) => Self::Renew,
             Command::Message(MessageCommand::Acknowledge { message_id }) => Self::Acknowledge {
                 message_id: *message_id,
@@ -59,6 +69,13 @@ fn answer_once(asked: Asked, response: Response) -> Answer {
     };
     let answer = Answer::new(response.code);
     let data = match reply {
+        Reply::Certificate(certificate) => match asked {
+            Asked::Certificate { device_id } => ResponseData::Certificate(CertificateData {
+                device_id,
+                certificate,
+            }),
+            _ => return answer,
+        },
         Reply::Availability(results) if results.is_empty() => return answer,
         Reply::Availability(results) => ResponseData::Check(results),
         Reply::Device(info) => ResponseData::Info(info),
@@ -93,6 +110,7 @@ fn issued_data(asked: Asked, issued: Issued) -> ResponseData {
         Asked::Create => ResponseData::Create(CreateData {
             device_id: info.device_id,
             issued: Some(certificate),
+            pending_slot: None,
             created_at: info.created_at,
             expires_at: info.expires_at,
             times: Some(times),
@@ -100,6 +118,7 @@ fn issued_data(asked: Asked, issued: Issued) -> ResponseData {
         _ => ResponseData::Update(UpdateData {
             device_id: info.device_id,
             issued: Some(certificate),
+            pending_slot: None,
             times: Some(times),
         }),
     }
@@ -115,6 +134,7 @@ fn changed_data(asked: Asked, info: &DeviceInfo, times: Option<PublicationTimes>
         _ => ResponseData::Update(UpdateData {
             device_id,
             issued: None,
+            pending_slot: None,
             times,
         }),
     }
@@ -132,6 +152,7 @@ fn pending_data(pending: Pending) -> ResponseData {
         ProcessKind::Create => ResponseData::Create(CreateData {
             device_id,
             issued: None,
+            pending_slot: pending.slot,
             created_at: pending.at,
             expires_at: pending.expires_at,
             times: None,
@@ -139,6 +160,7 @@ fn pending_data(pending: Pending) -> ResponseData {
         _ => ResponseData::Update(UpdateData {
             device_id,
             issued: None,
+            pending_slot: pending.slot,
             times: None,
         }),
     }

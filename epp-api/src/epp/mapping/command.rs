@@ -6,8 +6,8 @@ use crate::command::{CHANGES_MAX, Command, DeviceChange, DeviceCommand};
 use crate::command::{MessageCommand, TransferCommand};
 use crate::device::{DeviceStatus, SettableStatus};
 use crate::epp::device::{
-    AuthInfoChange, Binding, Change, DeviceRequest, NewSlot, StatusesAndBindings, Transfer,
-    TransferOperation, Update,
+    AuthInfoChange, Binding, CertificateRequest, Change, DeviceRequest, NewSlot,
+    StatusesAndBindings, Transfer, TransferOperation, Update,
 };
 use crate::epp::namespace::{Name, device};
 use crate::epp::poll::Poll;
@@ -76,6 +76,9 @@ pub fn device_command(said: DeviceRequest) -> Result<Command, Unmappable> {
             device_id: info.device_id,
             auth_info: info.auth_info,
         },
+        DeviceRequest::Certificate(CertificateRequest { device_id, slot }) => {
+            DeviceCommand::Certificate { device_id, slot }
+        }
         DeviceRequest::Create(create) => DeviceCommand::Create {
             device_id: create.device_id,
             csr: create.csr,

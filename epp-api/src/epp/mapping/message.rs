@@ -58,6 +58,7 @@ pub(super) fn tell_message(mut answer: Answer, count: u64, message: Message) -> 
             is_done,
             client_transaction_id,
             server_transaction_id,
+            slot,
             publication,
         } => {
             let name = ServerTransactionId::parse(&server_transaction_id);
@@ -68,6 +69,7 @@ pub(super) fn tell_message(mut answer: Answer, count: u64, message: Message) -> 
                     client_transaction_id,
                     server_transaction_id,
                     settled_at: message.queued_at,
+                    slot,
                     times: publication,
                 }));
             }

@@ -5,6 +5,7 @@
 //! | EPP | model |
 //! |---|---|
 //! | `check`, `info`, `create`, `renew`, `delete` | the command of that name |
+//! | `info` with `slot` | `Certificate` |
 //! | `update` with `newSlot` and nothing else | `NewSlot` |
 //! | `update` with `restore` and nothing else | `Restore` |
 //! | any other `update` | `Update`: what is taken away first, then what is added, then the rest |

@@ -3,14 +3,14 @@
 use crate::command::{Command, DeviceChange, DeviceCommand, MessageCommand, TransferCommand};
 use crate::device::{DeviceStatus, SettableStatus};
 use crate::epp::device::{
-    AuthInfoChange, Binding, Change, Check, Create, DeviceRequest, Info, NewSlot, Renew,
-    StatusesAndBindings, Transfer, TransferOperation, Update, Withdrawal,
+    AuthInfoChange, Binding, CertificateRequest, Change, Check, Create, DeviceRequest, Info,
+    NewSlot, Renew, StatusesAndBindings, Transfer, TransferOperation, Update, Withdrawal,
 };
 use crate::epp::frame::EppCommand;
 use crate::epp::poll::Poll;
 
-/// How a client of this door says a command; none for what it has no words for: lists, single
-/// certificates, processes, jobs, accounts, endpoints, the zone and forced transfers.
+/// How a client of this door says a command; none for what it has no words for: lists,
+/// processes, jobs, accounts, endpoints, the zone and forced transfers.
 ///
 /// The sponsor's hold is said as the status `clientHold`.
 pub fn said(command: &Command) -> Option<EppCommand> {
@@ -39,6 +39,9 @@ fn device_request(command: &DeviceCommand) -> Option<DeviceRequest> {
             device_id,
             auth_info,
         }),
+        DeviceCommand::Certificate { device_id, slot } => {
+            DeviceRequest::Certificate(CertificateRequest { device_id, slot })
+        }
         DeviceCommand::Create {
             device_id,
             csr,
@@ -62,9 +65,7 @@ fn device_request(command: &DeviceCommand) -> Option<DeviceRequest> {
             period,
         }),
         DeviceCommand::Delete { device_id } => DeviceRequest::Delete { device_id },
-        DeviceCommand::List { .. }
-        | DeviceCommand::Certificate { .. }
-        | DeviceCommand::Process { .. } => return None,
+        DeviceCommand::List { .. } | DeviceCommand::Process { .. } => return None,
         update => DeviceRequest::Update(update_of(update)?),
     })
 }

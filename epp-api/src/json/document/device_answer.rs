@@ -218,6 +218,8 @@ pub(crate) struct ProcessPending {
     process_id: u64,
     device_id: DeviceId,
     kind: ProcessKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    slot: Option<Slot>,
     #[serde(with = "crate::timestamp")]
     decided_at: OffsetDateTime,
     #[serde(with = "crate::timestamp")]
@@ -231,6 +233,11 @@ pub(crate) const PROCESS_PENDING: Document = Document::new(
         required("processId", ANY_NUMBER, "Number of the process."),
         required("deviceId", DEVICE_ID, "The device."),
         required("kind", Schema::Names(process_kinds), "What was asked."),
+        optional(
+            "slot",
+            SLOT,
+            "The slot that it made: its certificate can be asked for already.",
+        ),
         required("decidedAt", TIMESTAMP, "When it was decided."),
         required("expiresAt", TIMESTAMP, "End of the registration."),
     ],
@@ -246,6 +253,7 @@ impl From<Pending> for ProcessPending {
             process_id: pending.process_id,
             device_id: pending.device_id,
             kind: pending.kind,
+            slot: pending.slot,
             decided_at: pending.at,
             expires_at: pending.expires_at,
         }
@@ -258,6 +266,7 @@ impl From<ProcessPending> for Pending {
             process_id: pending.process_id,
             device_id: pending.device_id,
             kind: pending.kind,
+            slot: pending.slot,
             at: pending.decided_at,
             expires_at: pending.expires_at,
             transfer: None,

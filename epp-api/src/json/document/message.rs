@@ -125,6 +125,7 @@ const PENDING_ACTION: Document = Document::new(
         ),
         optional("clientTransactionId", ANY_TEXT, "The client's name for it."),
         required("serverTransactionId", ANY_TEXT, "The server's name for it."),
+        optional("slot", SLOT, "The slot that it made."),
         optional(
             "publication",
             Schema::Document(&PUBLICATION),

@@ -125,6 +125,7 @@ impl State {
                 process_id: 1,
                 device_id,
                 kind: ProcessKind::Create,
+                slot: Some(Slot::FIRST),
                 at: NOON,
                 expires_at: END,
                 transfer: None,

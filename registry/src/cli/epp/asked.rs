@@ -29,10 +29,13 @@ pub(super) enum Asked {
         #[arg(required = true)]
         ids: Vec<DeviceId>,
     },
-    /// Everything about a device.
+    /// Everything about a device; with a slot, the certificate of that slot and those above it.
     Info {
         /// The device.
         id: DeviceId,
+        /// Number of the credential whose certificate is asked for.
+        #[arg(long, conflicts_with = "auth_info")]
+        slot: Option<Slot>,
         /// Authorization information, for who is not the sponsor.
         #[arg(long)]
         auth_info: Option<String>,
@@ -202,7 +205,15 @@ pub(super) fn command(asked: &Asked) -> anyhow::Result<Option<Command>> {
         Asked::Check { ids } => DeviceCommand::Check {
             device_ids: ids.clone(),
         },
-        Asked::Info { id, auth_info } => DeviceCommand::Info {
+        Asked::Info {
+            id,
+            slot: Some(slot),
+            ..
+        } => DeviceCommand::Certificate {
+            device_id: *id,
+            slot: *slot,
+        },
+        Asked::Info { id, auth_info, .. } => DeviceCommand::Info {
             device_id: *id,
             auth_info: auth_info.as_ref().map(Secret::new),
         },
