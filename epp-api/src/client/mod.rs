@@ -44,6 +44,9 @@ pub enum ClientError {
     /// The door has no operation that takes a condition for this command.
     #[error("this command takes no condition on the version of a device")]
     Condition,
+    /// The transaction id has letters that a header field does not carry.
+    #[error("in HTTP a transaction id has printable ASCII characters only")]
+    TransactionId,
     /// The answer has no result code: something else than the registry answered.
     #[error("HTTP status {status} without a result code: this is not the registry's JSON door")]
     NotRpp {
@@ -107,7 +110,8 @@ impl ClientRequest {
     /// connection are the caller's.
     ///
     /// # Errors
-    /// [`ClientError::Condition`], when [`Self::if_version`] has no meaning for the command.
+    /// [`ClientError::Condition`], when [`Self::if_version`] has no meaning for the command;
+    /// [`ClientError::TransactionId`].
     pub fn to_http(&self, token: &BearerToken) -> Result<http::Request<Vec<u8>>, ClientError> {
         let mut request = self.to_http_without_token()?;
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose()))
@@ -127,6 +131,9 @@ impl ClientRequest {
             given,
             body,
         } = target::target(&self.command);
+        if !is_transaction_id(self.client_transaction_id.as_str()) {
+            return Err(ClientError::TransactionId);
+        }
         let mut request = http::Request::builder()
             .method(operation.method.method())
             .uri(operation.target(&given))

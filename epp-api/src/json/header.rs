@@ -91,6 +91,7 @@ fn transaction_id(
         let reason = format!("the header {spelled} comes twice");
         return Err(Refusal::new(ResultCode::SyntaxError, reason));
     }
+    // Printable ASCII, less than an identifier may have.
     let text = value.to_str().ok();
     // The draft's key is a string of RFC 8941, in quotation marks; many clients leave them out.
     let text = text.map(|text| match *name == IDEMPOTENCY_KEY {

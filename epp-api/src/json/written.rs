@@ -75,7 +75,9 @@ impl Written {
         // Answers hold certificates, tokens and the state of this moment.
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         let mut identifiers = vec![(RPP_CODE, rpp_code(self.code))];
-        identifiers.extend(client_transaction_id.map(|id| (RPP_CLTRID, id.to_string())));
+        let client = client_transaction_id.map(ClientTransactionId::as_str);
+        let client = client.filter(|id| is_transaction_id(id));
+        identifiers.extend(client.map(|id| (RPP_CLTRID, id.to_owned())));
         if is_transaction_id(server_transaction_id) {
             identifiers.push((RPP_SVTRID, server_transaction_id.to_owned()));
         }

@@ -258,6 +258,11 @@ fn client_transaction_ids_cannot_write_into_logs() {
         "a b\u{a0}c",
         "abc&#0;def",
         "abc\u{202e}",
+        "Größe\u{2066}-17",
+        "Größe\u{200b}-17",
+        "abc\u{3164}",
+        "äb",
+        &"ß".repeat(65),
         "abc\u{1b}",
         "<b/>abc",
         "",
@@ -275,6 +280,8 @@ fn client_transaction_ids_cannot_write_into_logs() {
     for (id, read) in [
         (" \n MNO-0099\t", "MNO-0099"),
         ("order 17", "order 17"),
+        ("Größe-17", "Größe-17"),
+        ("заказ 17", "заказ 17"),
         ("abc&#10;&#13;def", "abc def"),
         ("forged\n\tline", "forged line"),
     ] {

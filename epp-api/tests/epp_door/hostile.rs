@@ -268,17 +268,21 @@ async fn transaction_names_that_are_none_are_2001() {
         "ab",
         "a\u{a0}bc",
         "abc&#x1b;[31m",
+        "Größe\u{202e}-17",
         &"x".repeat(65),
+        &"ß".repeat(65),
         &"x".repeat(60_000),
     ] {
         let refused = wire.ask(&frames::info(id)).await;
         assert_eq!(refused.code(), 2001, "{id:.80}");
         assert!(!refused.has("<clTRID>"));
     }
-    let longest = "x".repeat(64);
-    assert!(wire.ask(&frames::info(&longest)).await.has(&longest));
+    for longest in ["x", "ß", "端"].map(|one| one.repeat(64)) {
+        assert!(wire.ask(&frames::info(&longest)).await.has(&longest));
+    }
     for (id, echoed) in [
         ("order 17", "order 17"),
+        ("Größe-17", "Größe-17"),
         ("&#10;abc&#10;&#10;def", "abc def"),
     ] {
         let answer = wire.ask(&frames::info(id)).await;

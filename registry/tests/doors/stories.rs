@@ -152,6 +152,32 @@ async fn an_id_with_blanks_is_one_id_through_both_doors() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_of_letters_of_any_script_is_replayed_and_in_the_audit_as_it_came() {
+    let stage = Stage::open().await;
+    let mno = enrolled(&stage, "mno-a").await;
+    let mut talk = stage.talk(&mno);
+    for (number, id) in [(1, "Größe-17".to_owned()), (2, "端".repeat(64))] {
+        let command = create(eid(number));
+        for replayed in [false, true] {
+            let told = talk.give_as(&command, &id);
+            assert_eq!(told.answer.code, ResultCode::Completed, "{told:?}");
+            assert_eq!(told.answer.replayed, replayed);
+            assert_eq!(told.client_transaction_id.unwrap().as_str(), id);
+        }
+    }
+    let rows = "SELECT count(*) FROM audit WHERE client_transaction_id = 'Größe-17'";
+    assert_eq!(stage.count(rows).await, 1);
+    // A header field does not carry it.
+    let request = iot_epp_api::client::ClientRequest::new(
+        create(eid(3)),
+        iot_epp_api::ClientTransactionId::parse("Größe-17").unwrap(),
+    );
+    let unsent = request.to_http(&mno.token).unwrap_err();
+    assert!(unsent.to_string().contains("ASCII"), "{unsent}");
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_account_that_asks_for_strictness_has_one_id_for_one_content_in_epp_too() {
     let stage = Stage::open().await;
     let (mno, lenient) = (
