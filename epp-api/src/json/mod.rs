@@ -11,6 +11,7 @@
 //! identifiers of 64 characters. Whatever is not understood is refused by name; nothing is guessed or
 //! ignored.
 
+mod answer_header;
 mod body;
 pub mod code;
 mod condition;

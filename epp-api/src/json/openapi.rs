@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::json::answer_header::{self, of_refusal, of_success};
 use crate::json::discovery::Discovery;
 use crate::json::document::problem::PROBLEM;
 use crate::json::header::{
@@ -30,12 +31,13 @@ pub(super) fn description(discovery: &Discovery) -> Value {
         "info": {
             "title": "IoT device registry",
             "version": "1.0",
-            "description": "Registration of device credentials that are published in the DNS, in the shape of RPP (draft-ietf-rpp-core). Every answer has the headers RPP-Code (result code: 0 and the four digits of RFC 5730) and RPP-Svtrid, and echoes RPP-Cltrid.",
+            "description": "Registration of device credentials that are published in the DNS, in the shape of RPP (draft-ietf-rpp-core). Each response lists the header fields that it has beside those of HTTP itself.",
         },
         "servers": [{ "url": format!("{}{BASE_PATH}", discovery.origin) }],
         "paths": paths,
         "components": {
             "schemas": schemas,
+            "headers": answer_header::descriptions(),
             "securitySchemes": {
                 "bearer": { "type": "http", "scheme": "bearer", "description": "The account's token, made for the scope that the operation names." },
                 "certificate": { "type": "mutualTLS", "description": "A client certificate of the account, on the listener that asks for it." },
@@ -181,18 +183,28 @@ fn responses(operation: &Operation, is_head: bool) -> Value {
             add_choice(known, answer.about, content);
             continue;
         }
-        let mut response = json!({ "description": answer.about });
+        let mut response = json!({
+            "description": answer.about,
+            "headers": answer_header::references(&of_success(operation, answer.status)),
+        });
         if let Some(content) = content {
             response["content"] = content;
         }
         responses.insert(status, response);
     }
     if operation.condition == Condition::Read {
-        let response = json!({ "description": "The device is in a version that the client has." });
+        let response = json!({
+            "description": "The device is in a version that the client has.",
+            "headers": answer_header::references(&of_success(operation, 304)),
+        });
         responses.insert("304".to_owned(), response);
     }
     for status in operation.refusals() {
         let mut response = json!({ "description": refusal_in_words(status) });
+        let headers = of_refusal(operation, status);
+        if !headers.is_empty() {
+            response["headers"] = answer_header::references(&headers);
+        }
         // Too large a header section is refused before there is a request to answer.
         if status != 431 && !is_head {
             response["content"] =

@@ -6,6 +6,7 @@ use http::Method;
 
 use crate::command::{Command, JOB_PART_OCTETS_MAX};
 use crate::json::BODY_OCTETS_MAX;
+use crate::json::answer_header::AnswerHeader;
 use crate::json::given::{Given, PathParameter, QueryParameter};
 use crate::json::refusal::Refusal;
 use crate::json::schema::Document;
@@ -82,6 +83,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) content: Content,
     pub(crate) about: &'static str,
+    /// Header fields beside those that all answers of the operation have.
+    pub(crate) headers: &'static [AnswerHeader],
 }
 
 /// What a success carries.
@@ -192,6 +195,7 @@ impl Answer {
             status,
             content: Content::Document(document),
             about,
+            headers: &[],
         }
     }
 
@@ -200,7 +204,13 @@ impl Answer {
             status: 204,
             content: Content::Nothing,
             about,
+            headers: &[],
         }
+    }
+
+    /// The same with these header fields.
+    pub(super) const fn with(self, headers: &'static [AnswerHeader]) -> Self {
+        Self { headers, ..self }
     }
 }
 

@@ -259,6 +259,49 @@ impl Description {
             })
     }
 
+    /// Why the header fields of an answer are not as documented; none when they are.
+    pub(crate) fn fault_of_headers(
+        &self,
+        operation: &Operation,
+        status: u16,
+        headers: &http::HeaderMap,
+    ) -> Option<String> {
+        let documented = &operation.described["responses"][status.to_string()]["headers"];
+        let none = Map::new();
+        let documented = documented.as_object().unwrap_or(&none);
+        let tells_of = |name: &str| documented.keys().any(|one| one.eq_ignore_ascii_case(name));
+        let mut untold = headers.keys().map(http::HeaderName::as_str);
+        if let Some(name) = untold.find(|name| is_described(name) && !tells_of(name)) {
+            return Some(format!(
+                "{status} has the header {name}, which is not documented"
+            ));
+        }
+        documented.iter().find_map(|(name, reference)| {
+            let header = self.resolved(reference);
+            let values: Vec<_> = headers.get_all(name.as_str()).iter().collect();
+            match &values[..] {
+                [] if header["required"] == true => Some(format!("{status} has no {name}")),
+                [] => None,
+                [value] => self.fault_of_header(name, &header["schema"], value),
+                _ => Some(format!("{status} has {name} twice")),
+            }
+        })
+    }
+
+    fn fault_of_header(
+        &self,
+        name: &str,
+        schema: &Value,
+        value: &http::HeaderValue,
+    ) -> Option<String> {
+        let text = value.to_str().unwrap();
+        let is_fitting = match schema["type"].as_str().unwrap() {
+            "integer" => text.parse::<u64>().is_ok(),
+            _ => !text.is_empty(),
+        };
+        (!is_fitting).then(|| format!("{name} is {text:?}"))
+    }
+
     /// Why an answer is not as documented; none when it is.
     pub(crate) fn fault_of_answer(
         &self,
@@ -297,6 +340,18 @@ impl Description {
             _ => None,
         }
     }
+}
+
+/// Header fields that the description tells of, where an answer has them.
+fn is_described(name: &str) -> bool {
+    let others = [
+        "etag",
+        "location",
+        "link",
+        "retry-after",
+        "www-authenticate",
+    ];
+    name.starts_with("rpp-") || others.contains(&name)
 }
 
 fn integer(schema: &Value) -> BoxedStrategy<Value> {

@@ -79,6 +79,8 @@ async fn answers_to_any_request_are_documented_and_never_failures() {
             let (status, body) = (answer.status, &answer.body);
             let fault = description.fault_of_answer(&asked.operation, status, &media_type, body);
             assert_eq!(fault, None, "{asked:?}\n{}", answer.text());
+            let fault = description.fault_of_headers(&asked.operation, status, &answer.headers);
+            assert_eq!(fault, None, "{asked:?}\n{}", answer.text());
             if answer.status >= 400 && answer.status != 404 {
                 assert!(!answer.header("rpp-code").starts_with("01"), "{asked:?}");
             }
@@ -146,6 +148,18 @@ async fn faults_in_answers_are_found() {
     ] {
         let fault = description.fault_of_answer(&zone, status, media_type, body);
         assert!(fault.is_some(), "{status} {media_type}");
+    }
+    let mut headers = http::HeaderMap::new();
+    let fault = |headers: &http::HeaderMap| description.fault_of_headers(&zone, 200, headers);
+    assert!(fault(&headers).is_some(), "no code");
+    headers.insert("rpp-code", "01000".parse().unwrap());
+    headers.insert("rpp-svtrid", "IOTR-1".parse().unwrap());
+    headers.insert("date", "now".parse().unwrap());
+    assert_eq!(fault(&headers), None);
+    for name in ["etag", "location", "link", "rpp-queue-size", "rpp-other"] {
+        let mut more = headers.clone();
+        more.insert(name, "1".parse().unwrap());
+        assert!(fault(&more).is_some(), "{name}");
     }
     let removed = description.operation_of(&Method::DELETE, "/endpoints/self");
     assert_eq!(description.fault_of_answer(&removed, 204, "", b""), None);

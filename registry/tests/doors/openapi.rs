@@ -36,6 +36,7 @@ struct Client(SendRequest<Full<Bytes>>);
 struct Answer {
     status: StatusCode,
     media_type: String,
+    headers: http::HeaderMap,
     body: Bytes,
 }
 
@@ -67,6 +68,7 @@ impl Client {
             media_type: media_type
                 .map_or("", |one| one.to_str().unwrap())
                 .to_owned(),
+            headers: head.headers,
             body: body.collect().await.unwrap().to_bytes(),
         }
     }
@@ -157,6 +159,8 @@ async fn answers_of_the_registry_are_documented_and_never_failures() {
             let fault =
                 description.fault_of_answer(&operation, status, &answer.media_type, &answer.body);
             let text = String::from_utf8_lossy(&answer.body);
+            assert_eq!(fault, None, "{shown}\n{text}");
+            let fault = description.fault_of_headers(&operation, status, &answer.headers);
             assert_eq!(fault, None, "{shown}\n{text}");
             let name = format!("{} {}", operation.method, operation.template);
             *statuses.entry(name).or_default().entry(status).or_default() += 1;

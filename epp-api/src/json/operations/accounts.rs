@@ -1,6 +1,7 @@
 //! Accounts, and how they prove who they are.
 
 use crate::command::{AccountChange, AccountCommand, Command};
+use crate::json::answer_header::AnswerHeader;
 use crate::json::body;
 use crate::json::csr_text;
 use crate::json::document::account::{
@@ -41,11 +42,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
         template: "/accounts",
         summary: "Makes an account and its first token.",
         body: Body::Document(&ACCOUNT_CREATE),
-        answers: &[Answer::document(
-            201,
-            &ACCOUNT_CREATED,
-            "The account, with its token.",
-        )],
+        answers: &[
+            Answer::document(201, &ACCOUNT_CREATED, "The account, with its token.")
+                .with(&[AnswerHeader::Location]),
+        ],
         action: Action::WithBody(create),
         ..CHANGED
     },

@@ -2,6 +2,7 @@
 
 use crate::command::DeviceChange;
 use crate::command::{Command, DEVICES_DEFAULT, DEVICES_MAX, DeviceCommand};
+use crate::json::answer_header::AnswerHeader;
 use crate::json::body;
 use crate::json::csr_text;
 use crate::json::document::change::{DEVICE_UPDATE, DeviceUpdate};
@@ -25,7 +26,8 @@ const ISSUED: &[Answer] = &[
         201,
         &DEVICE_ISSUED,
         "The certificate is signed and published.",
-    ),
+    )
+    .with(&[AnswerHeader::Location]),
     PENDING,
 ];
 const CHANGED: &[Answer] = &[
@@ -36,7 +38,8 @@ const PENDING: Answer = Answer::document(
     202,
     &PROCESS_PENDING,
     "Accepted and durable, not yet published.",
-);
+)
+.with(&[AnswerHeader::Location, AnswerHeader::Link]);
 
 /// The collection, and one device.
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -49,7 +52,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
             200,
             &DEVICE_PAGE,
             "A page; the header Link leads to the next one.",
-        )],
+        )
+        .with(&[AnswerHeader::Link])],
         action: Action::Plain(list),
         ..QUERY
     },

@@ -1,6 +1,7 @@
 //! Bulk jobs.
 
 use crate::command::{Command, JobCommand};
+use crate::json::answer_header::AnswerHeader;
 use crate::json::body;
 use crate::json::document::job::{JOB_CREATE, JOB_INFO, JOB_RESULT, JOBS, JobCreate};
 use crate::json::given::{Given, QueryParameter};
@@ -32,7 +33,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
         template: "/jobs",
         summary: "Begins a bulk job: one action on many devices. Its rows follow.",
         body: Body::OneOf(JOB_CREATE),
-        answers: &[Answer::document(201, &JOB_INFO, "The job, open for rows.")],
+        answers: &[Answer::document(201, &JOB_INFO, "The job, open for rows.")
+            .with(&[AnswerHeader::Location])],
         action: Action::WithBody(create),
         ..JOB
     },
@@ -79,6 +81,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             status: 200,
             content: Content::Lines(&JOB_RESULT),
             about: "A result a line.",
+            headers: &[AnswerHeader::Link],
         }],
         action: Action::Plain(results),
         ..QUERY

@@ -1,6 +1,7 @@
 //! The account's messages.
 
 use crate::command::{Command, MessageCommand};
+use crate::json::answer_header::AnswerHeader;
 use crate::json::document::message::{ACKNOWLEDGED, MESSAGE};
 use crate::json::given::Given;
 use crate::json::operation::{Action, Answer, Body, CHANGE, Content, Operation, QUERY, Verb};
@@ -13,8 +14,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
         summary: "The oldest message; the header RPP-Queue-Size tells how many there are.",
         scope: Scope::Message,
         answers: &[
-            Answer::document(200, &MESSAGE, "The oldest message."),
-            Answer::nothing("The queue is empty."),
+            Answer::document(200, &MESSAGE, "The oldest message.").with(&[AnswerHeader::QueueSize]),
+            Answer::nothing("The queue is empty.").with(&[AnswerHeader::QueueSize]),
         ],
         action: Action::Plain(head),
         ..QUERY
@@ -26,7 +27,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
         summary: "Takes the oldest message out of the queue; a later one is refused (409), with the number of the oldest one.",
         scope: Scope::Message,
         body: Body::Nothing,
-        answers: &[Answer::document(200, &ACKNOWLEDGED, "It is gone.")],
+        answers: &[
+            Answer::document(200, &ACKNOWLEDGED, "It is gone.").with(&[AnswerHeader::QueueSize])
+        ],
         action: Action::Plain(acknowledge),
         ..CHANGE
     },
@@ -39,6 +42,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             status: 200,
             content: Content::Events,
             about: "An event a message, its id the number of the message; a comment every 15 seconds.",
+            headers: &[],
         }],
         action: Action::Events,
         ..QUERY

@@ -1,6 +1,7 @@
 //! Moving devices between accounts.
 
 use crate::command::{Command, TransferCommand};
+use crate::json::answer_header::AnswerHeader;
 use crate::json::body;
 use crate::json::document::device_answer::PROCESS_PENDING;
 use crate::json::document::transfer::{
@@ -17,13 +18,16 @@ const ANSWERS: &[Answer] = &[
         200,
         &TRANSFER_CHANGED,
         "The transfer has ended, and the zone says so.",
-    ),
-    Answer::document(202, &TRANSFER_CHANGED, "Somebody has to agree."),
+    )
+    .with(&[AnswerHeader::Location]),
+    Answer::document(202, &TRANSFER_CHANGED, "Somebody has to agree.")
+        .with(&[AnswerHeader::Location]),
     Answer::document(
         202,
         &PROCESS_PENDING,
         "Decided and durable, not yet published.",
-    ),
+    )
+    .with(&[AnswerHeader::Location, AnswerHeader::Link]),
 ];
 
 const TRANSFER: Operation = Operation {

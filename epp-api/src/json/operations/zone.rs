@@ -15,6 +15,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             status: 200,
             content: Content::Zone,
             about: "The zone.",
+            headers: &[],
         }],
         action: Action::Plain(|_| Command::Zone(ZoneCommand::Dump)),
         ..QUERY
