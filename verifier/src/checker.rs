@@ -9,15 +9,15 @@ use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::anchor::ZoneAnchor;
-use crate::dnskey::ZoneKeys;
+use crate::anchor::TrustAnchor;
+use crate::chain::ChainEnd;
 use crate::error::{Bogus, ValidationError};
 use crate::evidence::{Evidence, Wanted};
-use crate::lookup::{Lookup, LookupError, Query};
+use crate::lookup::{Known, Lookup, LookupError, Query};
 use crate::message::MessageError;
 use crate::policy::{ClockImplausible, Policy};
 use crate::transport::{Response, Transport, TransportError};
-use crate::validate::{Verdict, validate_keeping_keys};
+use crate::validate::{Verdict, judge};
 
 /// Time for a whole check when nothing else is said.
 pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(5);
@@ -26,10 +26,10 @@ pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Checker<T> {
     transport: Arc<T>,
-    anchor: ZoneAnchor,
+    anchor: TrustAnchor,
     policy: Policy,
     deadline: Duration,
-    keys: Mutex<Option<Arc<ZoneKeys>>>,
+    known: Mutex<Known>,
 }
 
 /// Why a check has no verdict. None of these is a reason to admit a device.
@@ -41,6 +41,9 @@ pub enum CheckError {
     /// No judgement is possible: the resolver has no answer, or none that can be read.
     #[error("indeterminate: {0}")]
     Indeterminate(LookupError),
+    /// No judgement is possible: it is proven that the chain from the root does not reach the zone.
+    #[error("indeterminate: the chain from the root ends: {0}")]
+    ChainEnds(ChainEnd),
     /// No judgement is possible: the clock is wrong.
     #[error("indeterminate: {0}")]
     ClockImplausible(ClockImplausible),
@@ -64,6 +67,7 @@ impl From<ValidationError> for CheckError {
     fn from(error: ValidationError) -> Self {
         match error {
             ValidationError::Bogus(bogus) => Self::Bogus(bogus),
+            ValidationError::ChainEnds(end) => Self::ChainEnds(end),
             ValidationError::ClockImplausible(clock) => Self::ClockImplausible(clock),
             ValidationError::ForeignZone { found, anchored } => {
                 Self::ForeignZone { found, anchored }
@@ -84,14 +88,14 @@ impl From<LookupError> for CheckError {
 }
 
 impl<T: Transport> Checker<T> {
-    /// A checker that asks over `transport` and believes `anchor`.
-    pub fn new(transport: T, anchor: ZoneAnchor, policy: Policy) -> Self {
+    /// A checker that asks over `transport` and believes `anchor`: a zone's own, or the root's.
+    pub fn new(transport: T, anchor: impl Into<TrustAnchor>, policy: Policy) -> Self {
         Self {
             transport: Arc::new(transport),
-            anchor,
+            anchor: anchor.into(),
             policy,
             deadline: DEADLINE_DEFAULT,
-            keys: Mutex::new(None),
+            known: Mutex::default(),
         }
     }
 
@@ -101,7 +105,7 @@ impl<T: Transport> Checker<T> {
     }
 
     /// The trust anchor.
-    pub fn anchor(&self) -> &ZoneAnchor {
+    pub fn anchor(&self) -> &TrustAnchor {
         &self.anchor
     }
 
@@ -151,12 +155,12 @@ impl<T: Transport> Checker<T> {
         wanted: Wanted,
         clock: Clock,
     ) -> Result<Verdict, CheckError> {
-        let known = self.known_keys(clock.now());
-        let was_known = known.is_some();
+        let known = self.known(clock.now());
+        let was_known = known.keys.is_some() || known.delegation.is_some();
         match self.attempt(owner, wanted, known, clock).await {
             Err(CheckError::Bogus(bogus)) if was_known && bogus.may_be_key_change() => {
-                *self.lock_keys() = None;
-                self.attempt(owner, wanted, None, clock).await
+                *self.lock_known() = Known::default();
+                self.attempt(owner, wanted, Known::default(), clock).await
             }
             other => other,
         }
@@ -166,14 +170,29 @@ impl<T: Transport> Checker<T> {
         &self,
         owner: &OwnerName,
         wanted: Wanted,
-        keys: Option<Arc<ZoneKeys>>,
+        known: Known,
         clock: Clock,
     ) -> Result<Verdict, CheckError> {
-        let evidence = self.gather(owner, wanted, keys, clock).await?;
-        let (verdict, keys) =
-            validate_keeping_keys(&evidence, &self.anchor, &self.policy, clock.now())?;
-        *self.lock_keys() = Some(keys);
-        Ok(verdict)
+        let evidence = self.gather(owner, wanted, known, clock).await?;
+        let judged = judge(&evidence, &self.anchor, &self.policy, clock.now())?;
+        *self.lock_known() = Known {
+            keys: Some(judged.keys),
+            delegation: judged.delegation,
+        };
+        Ok(judged.verdict)
+    }
+
+    fn lookup(
+        &self,
+        owner: &OwnerName,
+        wanted: Wanted,
+        known: Known,
+    ) -> Result<Lookup, CheckError> {
+        let owner = owner.clone();
+        Ok(match self.anchor {
+            TrustAnchor::Zone(_) => Lookup::new(owner, wanted, known.keys, random()?),
+            TrustAnchor::Root { .. } => Lookup::from_root(owner, wanted, known, random()?),
+        })
     }
 
     /// Drives a lookup: all its queries are on their way at the same time.
@@ -181,14 +200,10 @@ impl<T: Transport> Checker<T> {
         &self,
         owner: &OwnerName,
         wanted: Wanted,
-        keys: Option<Arc<ZoneKeys>>,
+        known: Known,
         clock: Clock,
     ) -> Result<Evidence, CheckError> {
-        let mut random = [0; 2 * Lookup::QUERIES_MAX];
-        SystemRandom::new()
-            .fill(&mut random)
-            .map_err(|_| CheckError::NoRandomness)?;
-        let mut lookup = Lookup::new(owner.clone(), wanted, keys, random);
+        let mut lookup = self.lookup(owner, wanted, known)?;
         // Dropped with this future, and all exchanges with it.
         let mut exchanges = JoinSet::new();
         loop {
@@ -214,17 +229,26 @@ impl<T: Transport> Checker<T> {
             .ok_or(CheckError::Indeterminate(LookupError::Unrelated))
     }
 
-    fn known_keys(&self, now: u64) -> Option<Arc<ZoneKeys>> {
-        self.lock_keys()
-            .as_ref()
-            .filter(|keys| now < keys.keep_until())
-            .map(Arc::clone)
+    fn known(&self, now: u64) -> Known {
+        let known = self.lock_known();
+        let (keys, delegation) = (known.keys.as_ref(), known.delegation.as_ref());
+        Known {
+            keys: keys.filter(|keys| now < keys.keep_until()).cloned(),
+            delegation: delegation.filter(|one| now < one.keep_until()).cloned(),
+        }
     }
 
     /// The value is replaced as a whole, so that a poisoned one is still whole.
-    fn lock_keys(&self) -> MutexGuard<'_, Option<Arc<ZoneKeys>>> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn random<const OCTETS: usize>() -> Result<[u8; OCTETS], CheckError> {
+    let mut octets = [0; OCTETS];
+    let filled = SystemRandom::new().fill(&mut octets);
+    filled.map_err(|_| CheckError::NoRandomness)?;
+    Ok(octets)
 }
 
 /// The caller's time, carried on by the monotonic clock while the check lasts.

@@ -10,13 +10,11 @@ use crate::limits::{Budget, KEY_RECORDS_MAX, KEYS_MAX, KEYS_PER_TAG_MAX, Limit};
 use crate::message::record_type;
 use crate::name::Name;
 use crate::policy::Policy;
+use crate::public_key::{Algorithms, PublicKey};
 use crate::rrset::answered_rrset;
 use crate::signature::{CheckedSignature, SignatureFault, Terms, verify_rrset};
+use crate::trusted_key::TrustedKey;
 
-/// ECDSA P-256 with SHA-256 (RFC 6605).
-pub(crate) const ALGORITHM_ECDSA_P256: u8 = 13;
-/// Octets of a P-256 point without its leading 4.
-const POINT_OCTETS: usize = 64;
 const FLAG_ZONE: u16 = 0x0100;
 const FLAG_REVOKE: u16 = 0x0080;
 
@@ -35,14 +33,14 @@ pub enum KeyFlaw {
     /// Another protocol than 3.
     #[error("is not for DNSSEC (its protocol is not 3)")]
     Protocol,
-    /// Another algorithm than 13.
-    #[error("is of algorithm {algorithm}, not 13")]
+    /// Another algorithm than 13; above the registry's zone, than 8, 10, 13, 14 and 15.
+    #[error("is of algorithm {algorithm}, which is not accepted here")]
     Algorithm {
         /// The algorithm number.
         algorithm: u8,
     },
-    /// The public key has not the 64 octets of a P-256 point.
-    #[error("has a public key of {octets} octets, not 64")]
+    /// The public key is none of its algorithm.
+    #[error("has a public key of {octets} octets, which its algorithm does not have")]
     PublicKeyLength {
         /// Octets found.
         octets: usize,
@@ -76,13 +74,14 @@ pub enum KeyFault {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct ZoneKey {
     pub(crate) key_tag: u16,
-    uncompressed_point: [u8; POINT_OCTETS + 1],
+    pub(crate) algorithm: u8,
+    pub(crate) public_key: PublicKey,
 }
 
 impl ZoneKey {
-    /// Reads RDATA (RFC 4034 §2.1).
-    pub(crate) fn parse(rdata: &[u8]) -> Result<Self, KeyFlaw> {
-        let (fields, point) = rdata.split_at_checked(4).ok_or(KeyFlaw::Malformed)?;
+    /// Reads RDATA (RFC 4034 §2.1) of a zone that may use these algorithms.
+    pub(crate) fn parse(rdata: &[u8], algorithms: Algorithms) -> Result<Self, KeyFlaw> {
+        let (fields, public_key) = rdata.split_at_checked(4).ok_or(KeyFlaw::Malformed)?;
         let flags = u16::from_be_bytes([fields[0], fields[1]]);
         let (protocol, algorithm) = (fields[2], fields[3]);
         if flags & FLAG_ZONE == 0 {
@@ -94,25 +93,14 @@ impl ZoneKey {
         if protocol != 3 {
             return Err(KeyFlaw::Protocol);
         }
-        if algorithm != ALGORITHM_ECDSA_P256 {
+        if !algorithms.has(algorithm) {
             return Err(KeyFlaw::Algorithm { algorithm });
         }
-        if point.len() != POINT_OCTETS {
-            return Err(KeyFlaw::PublicKeyLength {
-                octets: point.len(),
-            });
-        }
-        // 4 marks an uncompressed point (SEC 1 §2.3.3).
-        let mut uncompressed_point = [4; POINT_OCTETS + 1];
-        uncompressed_point[1..].copy_from_slice(point);
         Ok(Self {
             key_tag: key_tag(rdata),
-            uncompressed_point,
+            algorithm,
+            public_key: PublicKey::parse(algorithm, public_key)?,
         })
-    }
-
-    pub(crate) fn uncompressed_point(&self) -> &[u8] {
-        &self.uncompressed_point
     }
 }
 
@@ -134,10 +122,10 @@ pub(crate) struct KeyRing {
 }
 
 impl KeyRing {
-    fn from_records(records: &[&[u8]]) -> Result<Self, Limit> {
+    fn from_records(records: &[&[u8]], algorithms: Algorithms) -> Result<Self, Limit> {
         let mut ring = Self::default();
         for rdata in records {
-            match ZoneKey::parse(rdata) {
+            match ZoneKey::parse(rdata, algorithms) {
                 Ok(key) => ring.keys.push(key),
                 Err(flaw) => ring.unusable.push((key_tag(rdata), flaw)),
             }
@@ -199,24 +187,7 @@ impl ZoneKeys {
         if self.anchor_digest != *anchor.digest() {
             return Err(KeyFault::OtherAnchor.into());
         }
-        let now = i64::try_from(now).unwrap_or(i64::MAX);
-        // At most 300.
-        let skew = policy.clock_skew_secs() as i64;
-        let fault = if self.signature.inception > now.saturating_add(skew) {
-            SignatureFault::NotYetValid {
-                inception: self.signature.inception,
-            }
-        } else if self.signature.expiration < now.saturating_sub(skew) {
-            SignatureFault::Expired {
-                expiration: self.signature.expiration,
-            }
-        } else {
-            return Ok(());
-        };
-        Err(Bogus::Signature {
-            record_type: record_type::DNSKEY,
-            fault,
-        })
+        self.signature.recheck(policy, now)
     }
 }
 
@@ -248,26 +219,12 @@ pub(crate) fn authenticate(
     now: u64,
     budget: &mut Budget,
 ) -> Result<ZoneKeys, Bogus> {
-    let zone = Name::from(anchor.zone());
-    if answer.record_type != record_type::DNSKEY {
-        return Err(KeyFault::Missing.into());
-    }
-    let rrset = answered_rrset(answer, &zone)?.ok_or(KeyFault::Missing)?;
-    if rrset.records.len() > KEY_RECORDS_MAX {
-        return Err(Limit::KeyRecords.into());
-    }
-    if has_duplicate(&rrset.records) {
-        return Err(KeyFault::Duplicate.into());
-    }
-    let ring = KeyRing::from_records(&rrset.records)?;
-    let anchored = anchored_keys(&rrset.records, anchor)?;
-    let terms = Terms {
-        zone: &zone,
-        now,
-        clock_skew_secs: policy.clock_skew_secs(),
-        lifetime_max_secs: None,
+    let apex = Apex {
+        zone: &Name::from(anchor.zone()),
+        trusted: anchor.keys(),
+        algorithms: Algorithms::Registry,
     };
-    let signature = verify_rrset(&rrset, &anchored, &terms, budget).map_err(not_by_anchored)?;
+    let (ring, signature) = apex.authenticate(answer, policy, now, budget)?;
     Ok(ZoneKeys {
         ring,
         anchor_digest: *anchor.digest(),
@@ -276,20 +233,61 @@ pub(crate) fn authenticate(
     })
 }
 
-/// The keys of the RRset that the anchor names; at least one.
-fn anchored_keys(records: &[&[u8]], anchor: &ZoneAnchor) -> Result<KeyRing, Bogus> {
-    let mut anchored = KeyRing::default();
-    let mut fault = KeyFault::NotAnchored;
-    for rdata in records.iter().filter(|rdata| anchor.names(rdata)) {
-        match ZoneKey::parse(rdata) {
-            Ok(key) => anchored.keys.push(key),
-            Err(flaw) => fault = KeyFault::AnchoredKeyUnusable(flaw),
+/// A zone whose DNSKEY RRset is to be authenticated, and what is known of it.
+pub(crate) struct Apex<'a> {
+    pub(crate) zone: &'a Name,
+    pub(crate) trusted: &'a [TrustedKey],
+    pub(crate) algorithms: Algorithms,
+}
+
+impl Apex<'_> {
+    /// A key of the RRset is trusted, and that key signs the RRset.
+    pub(crate) fn authenticate(
+        &self,
+        answer: &Answer,
+        policy: &Policy,
+        now: u64,
+        budget: &mut Budget,
+    ) -> Result<(KeyRing, CheckedSignature), Bogus> {
+        if answer.record_type != record_type::DNSKEY {
+            return Err(KeyFault::Missing.into());
         }
+        let rrset = answered_rrset(answer, self.zone)?.ok_or(KeyFault::Missing)?;
+        if rrset.records.len() > KEY_RECORDS_MAX {
+            return Err(Limit::KeyRecords.into());
+        }
+        if has_duplicate(&rrset.records) {
+            return Err(KeyFault::Duplicate.into());
+        }
+        let ring = KeyRing::from_records(&rrset.records, self.algorithms)?;
+        let anchored = self.anchored_keys(&rrset.records)?;
+        let terms = Terms {
+            zone: self.zone,
+            algorithms: self.algorithms,
+            now,
+            clock_skew_secs: policy.clock_skew_secs(),
+            lifetime_max_secs: None,
+        };
+        let signature = verify_rrset(&rrset, &anchored, &terms, budget).map_err(not_by_anchored)?;
+        Ok((ring, signature))
     }
-    if anchored.keys.is_empty() {
-        return Err(fault.into());
+
+    /// The keys of the RRset that are trusted; at least one.
+    fn anchored_keys(&self, records: &[&[u8]]) -> Result<KeyRing, Bogus> {
+        let mut anchored = KeyRing::default();
+        let mut fault = KeyFault::NotAnchored;
+        let is_trusted = |rdata: &&&[u8]| self.trusted.iter().any(|key| key.is(self.zone, rdata));
+        for rdata in records.iter().filter(is_trusted) {
+            match ZoneKey::parse(rdata, self.algorithms) {
+                Ok(key) => anchored.keys.push(key),
+                Err(flaw) => fault = KeyFault::AnchoredKeyUnusable(flaw),
+            }
+        }
+        if anchored.keys.is_empty() {
+            return Err(fault.into());
+        }
+        Ok(anchored)
     }
-    Ok(anchored)
 }
 
 /// A signature by another key than the anchored one has a plainer name than "no key".
@@ -324,7 +322,12 @@ mod tests {
             .unwrap();
         let rdata = [&[0x01, 0x01, 3, 13][..], &point].concat();
         assert_eq!(key_tag(&rdata), 55_648);
-        assert_eq!(ZoneKey::parse(&rdata).unwrap().key_tag, 55_648);
+        assert_eq!(
+            ZoneKey::parse(&rdata, Algorithms::Registry)
+                .unwrap()
+                .key_tag,
+            55_648
+        );
     }
 
     #[test]
@@ -333,15 +336,16 @@ mod tests {
         let with = |index: usize, value: u8| {
             let mut rdata = good.clone();
             rdata[index] = value;
-            ZoneKey::parse(&rdata).map(|key| key.key_tag)
+            ZoneKey::parse(&rdata, Algorithms::Registry).map(|key| key.key_tag)
         };
         assert!(with(0, 1).is_ok());
         assert_eq!(with(0, 0), Err(KeyFlaw::NotZoneKey));
         assert_eq!(with(1, 0x81), Err(KeyFlaw::Revoked));
         assert_eq!(with(2, 2), Err(KeyFlaw::Protocol));
         assert_eq!(with(3, 14), Err(KeyFlaw::Algorithm { algorithm: 14 }));
-        let short = ZoneKey::parse(&good[..67]);
+        let parse = |rdata| ZoneKey::parse(rdata, Algorithms::Registry);
+        let short = parse(&good[..67]);
         assert_eq!(short, Err(KeyFlaw::PublicKeyLength { octets: 63 }));
-        assert_eq!(ZoneKey::parse(&good[..3]), Err(KeyFlaw::Malformed));
+        assert_eq!(parse(&good[..3]), Err(KeyFlaw::Malformed));
     }
 }

@@ -3,6 +3,7 @@
 use iot_identity::{RecordError, ZoneName};
 use thiserror::Error;
 
+use crate::chain::{ChainEnd, ChainFault};
 use crate::denial::DenialFault;
 use crate::dnskey::KeyFault;
 use crate::limits::Limit;
@@ -32,6 +33,9 @@ pub enum Bogus {
     /// A proof that something does not exist.
     #[error(transparent)]
     Denial(#[from] DenialFault),
+    /// The chain from the root to the registry's zone.
+    #[error("the chain from the root: {0}")]
+    Chain(#[from] ChainFault),
     /// A record, rightly signed, that is not one of the registry's.
     #[error("the {} record is not the registry's: {fault}", type_name(*.record_type))]
     Record {
@@ -52,8 +56,8 @@ pub enum Bogus {
 }
 
 impl Bogus {
-    /// Whether a change of the zone's keys since they were fetched could be the reason, so that it
-    /// is worth fetching them again.
+    /// Whether a change of the zone's keys, or of its delegation, since they were fetched could be the
+    /// reason, so that it is worth fetching them again.
     pub(crate) fn may_be_key_change(&self) -> bool {
         matches!(
             self,
@@ -62,7 +66,7 @@ impl Bogus {
                     | SignatureFault::UnusableKey { .. }
                     | SignatureFault::Invalid,
                 ..
-            }
+            } | Self::Keys(KeyFault::NotAnchored | KeyFault::NotSignedByAnchoredKey)
         )
     }
 }
@@ -73,6 +77,9 @@ pub enum ValidationError {
     /// The evidence is wrong.
     #[error("bogus: {0}")]
     Bogus(#[from] Bogus),
+    /// The chain from the root ends before the zone, and that is proven: nothing below can be.
+    #[error("the chain from the root ends: {0}")]
+    ChainEnds(#[from] ChainEnd),
     /// The clock is wrong, so that no signature's time can be judged.
     #[error(transparent)]
     ClockImplausible(#[from] ClockImplausible),
@@ -84,6 +91,12 @@ pub enum ValidationError {
         /// The zone of the anchor.
         anchored: ZoneName,
     },
+}
+
+impl From<ChainFault> for ValidationError {
+    fn from(fault: ChainFault) -> Self {
+        Self::Bogus(fault.into())
+    }
 }
 
 impl From<Limit> for ValidationError {

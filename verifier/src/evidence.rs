@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use iot_identity::{OwnerName, TYPE_CERT, TYPE_TLSA};
 
+use crate::chain::ChainEvidence;
 use crate::dnskey::ZoneKeys;
 use crate::message::Record;
 
@@ -66,12 +67,13 @@ pub enum KeyEvidence {
 }
 
 /// Everything that a verdict about one name rests on. Any value may be put in: [`crate::validate()`]
-/// judges all of it. It can come from a lookup as well as from a stored bundle; a chain of DS and
-/// DNSKEY answers above the zone would join `keys`.
+/// judges all of it. It can come from a lookup as well as from a stored bundle.
 #[derive(Clone, Debug)]
 pub struct Evidence {
     /// The name in question.
     pub owner: OwnerName,
+    /// The chain from the root to the zone; none where the zone's own keys are anchored.
+    pub chain: Option<ChainEvidence>,
     /// The zone's keys.
     pub keys: KeyEvidence,
     /// One answer for each record type that was asked for at the name.

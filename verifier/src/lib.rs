@@ -5,9 +5,9 @@
 //! vouches for. This crate asks, and judges the answer itself: no resolver's word (the AD bit) is
 //! taken, and whatever is not proven is an error, never a verdict.
 //!
-//! It does not follow the chain of trust from the root: the anchor names a key of the registry's
-//! own zone. It knows no aliases, wildcards, delegations or NSEC3, because the zone has none; an
-//! answer with any of them is an error.
+//! Trust begins with a key of the registry's own zone, or with the root's keys, from which the chain of
+//! DS and DNSKEY records is followed. In the zone itself there are no aliases, wildcards, delegations or
+//! NSEC3; an answer with any of them is an error.
 //!
 //! In reading order:
 //!
@@ -16,7 +16,7 @@
 //! 3. [`lookup`]: which queries to send, and which messages answer them.
 //! 4. [`evidence`]: everything a verdict rests on, as values.
 //! 5. [`validate`](mod@validate): from evidence to a verdict, over [`rrset`], [`signature`],
-//!    [`dnskey`] and [`denial`]; [`error`] says why there is none.
+//!    [`dnskey`] and [`denial`], with the [`chain`] above the zone; [`error`] says why there is none.
 //! 6. [`certificate`]: the certificate that a device shows, bound to the verdict.
 //! 7. [`transport`]: DNS over TLS, and plain DNS for tests and trusted links.
 //! 8. [`checker`]: all of it together.
@@ -43,6 +43,7 @@
 
 pub mod anchor;
 pub mod certificate;
+pub mod chain;
 pub mod checker;
 pub mod denial;
 pub mod dnskey;
@@ -54,20 +55,23 @@ pub mod message;
 pub mod name;
 mod nsec;
 pub mod policy;
+mod public_key;
 mod query;
 pub mod rrset;
 pub mod signature;
 pub mod transport;
+mod trusted_key;
 pub mod validate;
 pub mod wire;
 
-pub use anchor::{AnchorError, ZoneAnchor};
+pub use anchor::{AnchorError, RootAnchor, TrustAnchor, ZoneAnchor};
 pub use certificate::{Admitted, BindingError, CertificateError, PresentedCertificate, bind};
+pub use chain::{ChainEnd, ChainEvidence, ChainFault, Delegation, Link};
 pub use checker::{CheckError, Checker};
 pub use dnskey::{ZoneKeys, authenticate_keys};
 pub use error::{Bogus, ValidationError};
 pub use evidence::{Answer, Evidence, KeyEvidence, ResponseCode, Wanted};
-pub use lookup::{Channel, Lookup, LookupError, Query};
+pub use lookup::{Channel, Known, Lookup, LookupError, Query};
 pub use policy::{ClockImplausible, Policy, PolicyError};
 pub use transport::{ServerIdentity, Transport, TransportError};
 pub use validate::{ActiveDevice, Denied, Verdict, validate};

@@ -25,8 +25,12 @@ pub const KEY_RECORDS_MAX: usize = 16;
 pub const KEYS_MAX: usize = 8;
 /// Keys that share a key tag.
 pub const KEYS_PER_TAG_MAX: usize = 2;
-/// NSEC RRsets in one answer; a proof of ours needs at most two.
+/// NSEC or NSEC3 RRsets in one answer; a proof of ours needs at most two, one by NSEC3 three.
 pub const NSEC_RRSETS_MAX: usize = 4;
+/// DS records at one name.
+pub const DS_RECORDS_MAX: usize = 8;
+/// Labels of a registry's zone, each of which may be a zone above it: its name has at most 26 characters.
+pub const ZONE_LABELS_MAX: usize = 13;
 
 /// Which limit an answer went over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -47,8 +51,11 @@ pub enum Limit {
     #[error("more than {KEYS_PER_TAG_MAX} zone keys with one key tag")]
     KeysPerTag,
     /// [`NSEC_RRSETS_MAX`].
-    #[error("more than {NSEC_RRSETS_MAX} NSEC RRsets in one answer")]
+    #[error("more than {NSEC_RRSETS_MAX} NSEC or NSEC3 RRsets in one answer")]
     NsecRrsets,
+    /// [`DS_RECORDS_MAX`].
+    #[error("more than {DS_RECORDS_MAX} DS records")]
+    DsRecords,
 }
 
 /// Signature checks that a lookup may still spend.

@@ -1,16 +1,18 @@
 //! A lookup: which queries to send, which responses belong to them, and when the evidence is
 //! complete. Sans-IO: whoever drives it owns sockets, clock and deadline.
 //!
-//! All queries go out at once, so that a cold check (device record and DNSKEY) takes one round trip
-//! and a warm one is a single query.
+//! All queries go out at once, so that a cold check (device record and DNSKEY, and from the root DS and
+//! DNSKEY of every name between) takes one round trip and a warm one is a single query.
 
 use std::sync::Arc;
 
 use iot_identity::OwnerName;
 use thiserror::Error;
 
+use crate::chain::{ChainEvidence, Delegation, Link};
 use crate::dnskey::ZoneKeys;
 use crate::evidence::{Answer, Evidence, KeyEvidence, ResponseCode, Wanted};
+use crate::limits::ZONE_LABELS_MAX;
 use crate::message::{CLASS_IN, Envelope, MessageError, Sections, record_type};
 use crate::name::Name;
 use crate::query::encode_query;
@@ -35,7 +37,7 @@ pub struct Query {
 }
 
 /// Why a response does not help.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LookupError {
     /// Not an answer to a query of this lookup (other id, other question, no response, unreadable,
     /// answered before). To be ignored: the answer may still come.
@@ -53,6 +55,15 @@ pub enum LookupError {
     /// REFUSED.
     #[error("the resolver refused the query (REFUSED)")]
     Refused,
+    /// REFUSED for a name above the registry's zone.
+    #[error(
+        "the server does not answer for {name}: the chain from the root takes a recursive resolver; ask one, \
+         or give the zone's own trust anchor"
+    )]
+    NeedsResolver {
+        /// The name.
+        name: Name,
+    },
     /// Any other response code than NOERROR and NXDOMAIN.
     #[error("the resolver answered with response code {code}")]
     ResponseCode {
@@ -68,12 +79,31 @@ impl LookupError {
     }
 }
 
+/// What earlier lookups have found, and need not ask for again.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The zone's keys.
+    pub keys: Option<Arc<ZoneKeys>>,
+    /// What the chain from the root says of them.
+    pub delegation: Option<Arc<Delegation>>,
+}
+
 /// Queries of one check and the answers so far.
 #[derive(Debug)]
 pub struct Lookup {
     owner: OwnerName,
     keys: Option<Arc<ZoneKeys>>,
+    chain: Chain,
     questions: Vec<Question>,
+}
+
+/// Where the chain above the zone comes from.
+#[derive(Debug)]
+enum Chain {
+    /// Trust begins in the zone.
+    None,
+    Known(Arc<Delegation>),
+    Asked,
 }
 
 #[derive(Debug)]
@@ -94,6 +124,8 @@ enum Progress {
 impl Lookup {
     /// Most queries that one lookup makes.
     pub const QUERIES_MAX: usize = 3;
+    /// Most queries that one lookup from the root makes.
+    pub const QUERIES_FROM_ROOT_MAX: usize = Self::QUERIES_MAX + 2 * ZONE_LABELS_MAX;
 
     /// Starts a lookup of a device's records. Without `keys` of an earlier lookup the zone's DNSKEY
     /// RRset is asked for as well. `random` makes the query ids.
@@ -103,15 +135,36 @@ impl Lookup {
         keys: Option<Arc<ZoneKeys>>,
         random: [u8; 2 * Self::QUERIES_MAX],
     ) -> Self {
-        let name = Name::from(&owner);
-        let mut asked: Vec<(Name, u16)> = wanted
-            .record_types()
-            .iter()
-            .map(|record_type| (name.clone(), *record_type))
-            .collect();
-        if keys.is_none() {
-            asked.push((Name::from(owner.zone()), record_type::DNSKEY));
-        }
+        let asked = asked(&owner, wanted, keys.is_none());
+        Self::start(owner, keys, Chain::None, asked, &random)
+    }
+
+    /// Starts a lookup whose trust begins at the root: what is not `known` of the zone's keys and of the
+    /// chain above them is asked for as well.
+    pub fn from_root(
+        owner: OwnerName,
+        wanted: Wanted,
+        known: Known,
+        random: [u8; 2 * Self::QUERIES_FROM_ROOT_MAX],
+    ) -> Self {
+        let mut asked = asked(&owner, wanted, known.keys.is_none());
+        let chain = match known.delegation {
+            Some(delegation) => Chain::Known(delegation),
+            None => {
+                asked.extend(asked_above(&Name::from(owner.zone())));
+                Chain::Asked
+            }
+        };
+        Self::start(owner, known.keys, chain, asked, &random)
+    }
+
+    fn start(
+        owner: OwnerName,
+        keys: Option<Arc<ZoneKeys>>,
+        chain: Chain,
+        asked: Vec<(Name, u16)>,
+        random: &[u8],
+    ) -> Self {
         let questions = asked
             .into_iter()
             .zip(distinct_ids(random))
@@ -125,6 +178,7 @@ impl Lookup {
         Self {
             owner,
             keys,
+            chain,
             questions,
         }
     }
@@ -160,9 +214,17 @@ impl Lookup {
             return Ok(());
         }
         let sections = Sections::read(&envelope, &mut reader)?;
+        let is_above = !question.name.is_at_or_below(&Name::from(self.owner.zone()));
+        let response_code = match proving_response_code(sections.response_code) {
+            Err(LookupError::Refused) if is_above => {
+                let name = question.name.clone();
+                return Err(LookupError::NeedsResolver { name });
+            }
+            other => other?,
+        };
         question.progress = Progress::Answered(Answer {
             record_type: question.record_type,
-            response_code: proving_response_code(sections.response_code)?,
+            response_code,
             answer: sections.answer,
             authority: sections.authority,
             received_at: now,
@@ -178,23 +240,73 @@ impl Lookup {
 
     /// The evidence; none before every query is answered.
     pub fn finish(self) -> Option<Evidence> {
+        let zone = Name::from(self.owner.zone());
         let mut keys = self.keys.map(KeyEvidence::Known);
         let mut answers = Vec::with_capacity(self.questions.len());
+        let mut links: Vec<Link> = Vec::new();
         for question in self.questions {
-            match question.progress {
-                Progress::Answered(answer) if answer.record_type == record_type::DNSKEY => {
+            let Progress::Answered(answer) = question.progress else {
+                return None;
+            };
+            match question.record_type {
+                record_type::DNSKEY if question.name == zone => {
                     keys = Some(KeyEvidence::Answered(answer));
                 }
-                Progress::Answered(answer) => answers.push(answer),
-                Progress::ToBeSent(_) | Progress::WaitsForAnswer => return None,
+                record_type::DNSKEY => link_of(&mut links, question.name).keys = Some(answer),
+                record_type::DS => link_of(&mut links, question.name).delegation = Some(answer),
+                _ => answers.push(answer),
             }
         }
         Some(Evidence {
             owner: self.owner,
+            chain: match self.chain {
+                Chain::None => None,
+                Chain::Known(delegation) => Some(ChainEvidence::Known(delegation)),
+                Chain::Asked => Some(ChainEvidence::Answered(links)),
+            },
             keys: keys?,
             answers,
         })
     }
+}
+
+fn link_of(links: &mut Vec<Link>, name: Name) -> &mut Link {
+    let found = links.iter().position(|link| link.name == name);
+    let at = found.unwrap_or(links.len());
+    if found.is_none() {
+        links.push(Link {
+            name,
+            delegation: None,
+            keys: None,
+        });
+    }
+    &mut links[at]
+}
+
+/// The device's records, and the zone's keys where they are wanted.
+fn asked(owner: &OwnerName, wanted: Wanted, wants_keys: bool) -> Vec<(Name, u16)> {
+    let name = Name::from(owner);
+    let types = wanted.record_types().iter();
+    let mut asked: Vec<(Name, u16)> = types
+        .map(|record_type| (name.clone(), *record_type))
+        .collect();
+    if wants_keys {
+        asked.push((Name::from(owner.zone()), record_type::DNSKEY));
+    }
+    asked
+}
+
+/// The root's keys, and what may be zones down to this one: any of its names may be.
+fn asked_above(zone: &Name) -> Vec<(Name, u16)> {
+    let mut asked = vec![(zone.suffix(0), record_type::DNSKEY)];
+    for labels in 1..=zone.label_count() {
+        let name = zone.suffix(labels);
+        asked.push((name.clone(), record_type::DS));
+        if name != *zone {
+            asked.push((name, record_type::DNSKEY));
+        }
+    }
+    asked
 }
 
 impl Question {
@@ -219,8 +331,8 @@ impl Question {
     }
 }
 
-fn distinct_ids(random: [u8; 2 * Lookup::QUERIES_MAX]) -> Vec<u16> {
-    let mut ids: Vec<u16> = Vec::with_capacity(Lookup::QUERIES_MAX);
+fn distinct_ids(random: &[u8]) -> Vec<u16> {
+    let mut ids: Vec<u16> = Vec::with_capacity(random.len() / 2);
     for pair in random.as_chunks::<2>().0 {
         let mut id = u16::from_be_bytes(*pair);
         while ids.contains(&id) {

@@ -13,9 +13,11 @@ pub(crate) mod record_type {
     pub(crate) const SOA: u16 = 6;
     pub(crate) const DNAME: u16 = 39;
     pub(crate) const OPT: u16 = 41;
+    pub(crate) const DS: u16 = 43;
     pub(crate) const RRSIG: u16 = 46;
     pub(crate) const NSEC: u16 = 47;
     pub(crate) const DNSKEY: u16 = 48;
+    pub(crate) const NSEC3: u16 = 50;
 }
 
 /// Class IN, the only one that is looked at.
@@ -30,9 +32,11 @@ pub fn type_name(record_type: u16) -> String {
         iot_identity::TYPE_TXT => "TXT",
         iot_identity::TYPE_CERT => "CERT",
         record_type::DNAME => "DNAME",
+        record_type::DS => "DS",
         record_type::RRSIG => "RRSIG",
         record_type::NSEC => "NSEC",
         record_type::DNSKEY => "DNSKEY",
+        record_type::NSEC3 => "NSEC3",
         iot_identity::TYPE_TLSA => "TLSA",
         other => return format!("TYPE{other}"),
     };

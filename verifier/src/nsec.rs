@@ -38,7 +38,7 @@ impl Nsec {
 
 /// Types whose bits are set, ascending: windows ascending, each with 1 to 32 octets, the last of
 /// them not zero.
-fn read_type_bit_maps(octets: &[u8]) -> Result<Vec<u16>, WireError> {
+pub(crate) fn read_type_bit_maps(octets: &[u8]) -> Result<Vec<u16>, WireError> {
     let mut reader = Reader::new(octets);
     let mut types = Vec::new();
     let mut windows_seen = 0;

@@ -132,18 +132,18 @@ pub(crate) fn answered_rrset<'a>(
     Ok(Some(rrset))
 }
 
-/// The NSEC RRsets of the authority section, in canonical order of their owners. Other types there
-/// (SOA, NS) are left alone: the verdict does not need them.
-pub(crate) fn denial_rrsets(answer: &Answer) -> Result<Vec<Rrset<'_>>, Bogus> {
+/// The RRsets of a type, NSEC or NSEC3, in the authority section, in canonical order of their owners.
+/// Other types there (SOA, NS) are left alone: the verdict does not need them.
+pub(crate) fn denial_rrsets(answer: &Answer, denial_type: u16) -> Result<Vec<Rrset<'_>>, Bogus> {
     let mut rrsets = BTreeMap::new();
     for record in &answer.authority {
         if record.class != CLASS_IN {
             return Err(foreign_class(record).into());
         }
-        if record.record_type == record_type::NSEC || covers_nsec(record) {
+        if record.record_type == denial_type || covers(record, denial_type) {
             rrsets
                 .entry(&record.owner)
-                .or_insert_with(|| Rrset::new(&record.owner, record_type::NSEC))
+                .or_insert_with(|| Rrset::new(&record.owner, denial_type))
                 .add(record);
         }
     }
@@ -166,11 +166,10 @@ pub(crate) fn expect_response_code(answer: &Answer, expected: ResponseCode) -> R
     Err(AnswerFault::ResponseCode { response_code }.into())
 }
 
-/// Whether this is an RRSIG over NSEC: a signature over another type of the same owner must not
+/// Whether this is an RRSIG over a type: a signature over another type of the same owner must not
 /// count for it.
-fn covers_nsec(record: &Record) -> bool {
-    record.record_type == record_type::RRSIG
-        && record.rdata.starts_with(&record_type::NSEC.to_be_bytes())
+fn covers(record: &Record, covered: u16) -> bool {
+    record.record_type == record_type::RRSIG && record.rdata.starts_with(&covered.to_be_bytes())
 }
 
 fn foreign_class(record: &Record) -> AnswerFault {

@@ -1,19 +1,20 @@
 //! Signatures over RRsets: RRSIG fields, times and the verification itself (RFC 4034 §3, RFC 4035
-//! §5.3). Only ECDSA P-256 with SHA-256 (algorithm 13, RFC 6605).
+//! §5.3).
 
-use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use thiserror::Error;
 
-use crate::dnskey::{ALGORITHM_ECDSA_P256, KeyFlaw, KeyRing};
+use crate::dnskey::{KeyFlaw, KeyRing};
 use crate::error::Bogus;
 use crate::limits::{Budget, Limit, SIGNATURES_PER_RRSET_MAX};
 use crate::message::{CLASS_IN, type_name};
 use crate::name::Name;
+use crate::policy::Policy;
+use crate::public_key::{Algorithms, ECDSA_P256};
 use crate::rrset::Rrset;
 use crate::wire::{Reader, WireError};
 
 /// Octets of an ECDSA P-256 signature: r and s (RFC 6605 §4).
-const SIGNATURE_OCTETS: usize = 64;
+const ECDSA_P256_OCTETS: usize = 64;
 
 /// What is wrong with a signature, in the order of the checks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Error)]
@@ -21,7 +22,7 @@ pub enum SignatureFault {
     /// There is none.
     #[error("there is none")]
     Unsigned,
-    /// The RDATA cannot be read, or the signature has not 64 octets.
+    /// The RDATA cannot be read, or an ECDSA P-256 signature has not 64 octets.
     #[error("its RRSIG record is malformed")]
     Malformed,
     /// It covers another type.
@@ -30,14 +31,14 @@ pub enum SignatureFault {
         /// The type that it covers.
         covered: u16,
     },
-    /// Its signer is not the apex of the registry's zone.
+    /// Its signer is not the apex of the zone.
     #[error("its signer is {signer}, not the zone")]
     Signer {
         /// The signer it names.
         signer: Name,
     },
-    /// Another algorithm than 13.
-    #[error("it is of algorithm {algorithm}, not 13")]
+    /// Another algorithm than 13; above the registry's zone, than 8, 10, 13, 14 and 15.
+    #[error("it is of algorithm {algorithm}, which is not accepted here")]
     Algorithm {
         /// The algorithm number.
         algorithm: u8,
@@ -106,9 +107,10 @@ pub enum SignatureFault {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms<'a> {
     pub(crate) zone: &'a Name,
+    pub(crate) algorithms: Algorithms,
     pub(crate) now: u64,
     pub(crate) clock_skew_secs: u64,
-    /// None for DNSKEY, which the lifetime policy does not concern.
+    /// None for DNSKEY and above the registry's zone, which the lifetime policy does not concern.
     pub(crate) lifetime_max_secs: Option<u64>,
 }
 
@@ -119,8 +121,12 @@ pub struct CheckedSignature {
     pub owner: Name,
     /// Type of the RRset.
     pub record_type: u16,
-    /// Key tag of the key that made it.
+    /// The zone whose key made it.
+    pub signer: Name,
+    /// Key tag of that key.
     pub key_tag: u16,
+    /// Algorithm of that key.
+    pub algorithm: u8,
     /// Inception in Unix seconds.
     pub inception: i64,
     /// Expiration in Unix seconds.
@@ -135,6 +141,28 @@ impl CheckedSignature {
     pub(crate) fn keep_until(&self, received_at: u64) -> u64 {
         let expiration = u64::try_from(self.expiration).unwrap_or(0);
         expiration.min(received_at.saturating_add(u64::from(self.ttl_secs)))
+    }
+
+    /// Checks the times of a signature of an earlier lookup again.
+    pub(crate) fn recheck(&self, policy: &Policy, now: u64) -> Result<(), Bogus> {
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        // At most 300.
+        let skew = policy.clock_skew_secs() as i64;
+        let fault = if self.inception > now.saturating_add(skew) {
+            SignatureFault::NotYetValid {
+                inception: self.inception,
+            }
+        } else if self.expiration < now.saturating_sub(skew) {
+            SignatureFault::Expired {
+                expiration: self.expiration,
+            }
+        } else {
+            return Ok(());
+        };
+        Err(Bogus::Signature {
+            record_type: self.record_type,
+            fault,
+        })
     }
 }
 
@@ -185,19 +213,23 @@ fn verify_signature(
         None => SignatureFault::NoKey { key_tag },
     };
     for key in keys.with_tag(key_tag) {
+        fault = SignatureFault::Invalid;
+        if key.algorithm != signature.algorithm {
+            continue;
+        }
         budget.spend()?;
-        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.uncompressed_point());
-        if key.verify(&signed_data, signature.signature).is_ok() {
+        if key.public_key.verifies(&signed_data, signature.signature) {
             return Ok(Ok(CheckedSignature {
                 owner: rrset.owner.clone(),
                 record_type: rrset.record_type,
+                signer: signature.signer.clone(),
                 key_tag,
+                algorithm: key.algorithm,
                 inception: times.inception,
                 expiration: times.expiration,
                 ttl_secs: rrset.ttl_secs.min(signature.original_ttl_secs),
             }));
         }
-        fault = SignatureFault::Invalid;
     }
     Ok(Err(fault))
 }
@@ -257,12 +289,12 @@ impl<'a> Rrsig<'a> {
                 signer: self.signer.clone(),
             });
         }
-        if self.algorithm != ALGORITHM_ECDSA_P256 {
+        if !terms.algorithms.has(self.algorithm) {
             return Err(SignatureFault::Algorithm {
                 algorithm: self.algorithm,
             });
         }
-        if self.signature.len() != SIGNATURE_OCTETS {
+        if self.algorithm == ECDSA_P256 && self.signature.len() != ECDSA_P256_OCTETS {
             return Err(SignatureFault::Malformed);
         }
         self.check_labels(rrset.owner)?;

@@ -7,15 +7,18 @@ use iot_identity::{
     CertRecord, Fingerprint, OwnerName, RecordError, TYPE_CERT, TYPE_TLSA, TlsaRecord,
 };
 
-use crate::anchor::ZoneAnchor;
+use crate::anchor::{TrustAnchor, ZoneAnchor};
+use crate::chain::{ChainFault, Delegation, delegation_of};
 use crate::denial::{Denial, DenialFault, prove};
 use crate::dnskey::{ZoneKeys, authenticate};
 use crate::error::{Bogus, ValidationError};
 use crate::evidence::{Answer, Evidence, KeyEvidence, ResponseCode};
 use crate::limits::Budget;
+use crate::message::record_type;
 use crate::name::Name;
 use crate::nsec::Nsec;
 use crate::policy::{NEGATIVE_LIFE_SECS_MAX, Policy};
+use crate::public_key::Algorithms;
 use crate::rrset::{AnswerFault, Rrset, answered_rrset, denial_rrsets, expect_response_code};
 use crate::signature::{CheckedSignature, Terms, verify_rrset};
 
@@ -75,7 +78,8 @@ impl Verdict {
         }
     }
 
-    /// The signatures it rests on, that over the zone's keys first.
+    /// The signatures it rests on, from the top: the chain's, if there is one, that over the zone's keys,
+    /// those over the answers.
     pub fn signatures(&self) -> &[CheckedSignature] {
         match self {
             Self::Active(active) => &active.signatures,
@@ -125,20 +129,27 @@ impl ActiveDevice {
 /// [`ValidationError`]; whatever it is, the device must not be admitted.
 pub fn validate(
     evidence: &Evidence,
-    anchor: &ZoneAnchor,
+    anchor: &TrustAnchor,
     policy: &Policy,
     now: u64,
 ) -> Result<Verdict, ValidationError> {
-    validate_keeping_keys(evidence, anchor, policy, now).map(|(verdict, _)| verdict)
+    judge(evidence, anchor, policy, now).map(|judged| judged.verdict)
 }
 
-/// [`validate`], and the zone's keys for the next lookup.
-pub(crate) fn validate_keeping_keys(
+/// A verdict, and what need not be asked for by the next lookup.
+pub(crate) struct Judged {
+    pub(crate) verdict: Verdict,
+    pub(crate) delegation: Option<Arc<Delegation>>,
+    pub(crate) keys: Arc<ZoneKeys>,
+}
+
+/// [`validate`], and what can be kept.
+pub(crate) fn judge(
     evidence: &Evidence,
-    anchor: &ZoneAnchor,
+    anchor: &TrustAnchor,
     policy: &Policy,
     now: u64,
-) -> Result<(Verdict, Arc<ZoneKeys>), ValidationError> {
+) -> Result<Judged, ValidationError> {
     policy.check_clock(now)?;
     if evidence.owner.zone() != anchor.zone() {
         return Err(ValidationError::ForeignZone {
@@ -147,33 +158,23 @@ pub(crate) fn validate_keeping_keys(
         });
     }
     let mut budget = Budget::new();
-    let keys = match &evidence.keys {
-        KeyEvidence::Known(keys) => {
-            keys.recheck(anchor, policy, now)?;
-            Arc::clone(keys)
+    match anchor {
+        TrustAnchor::Zone(anchor) => {
+            let court = Court::open(evidence, anchor, policy, now, &mut budget)?;
+            let verdict = court.judge_all(evidence, &[], &mut budget)?;
+            Ok(court.close(verdict, None))
         }
-        KeyEvidence::Answered(answer) => {
-            Arc::new(authenticate(answer, anchor, policy, now, &mut budget)?)
+        TrustAnchor::Root { root, zone } => {
+            let name = Name::from(zone);
+            let chain = evidence.chain.as_ref();
+            let chain = chain.ok_or(ChainFault::Missing { name })?;
+            let delegation = delegation_of(zone, chain, root, policy, now, &mut budget)?;
+            let anchor = delegation.anchor();
+            let court = Court::open(evidence, anchor, policy, now, &mut budget)?;
+            let verdict = court.judge_all(evidence, delegation.signatures(), &mut budget)?;
+            Ok(court.close(verdict, Some(Arc::clone(&delegation))))
         }
-    };
-    let zone = Name::from(anchor.zone());
-    let court = Court {
-        name: Name::from(&evidence.owner),
-        keys: &keys,
-        terms: Terms {
-            zone: &zone,
-            now,
-            clock_skew_secs: policy.clock_skew_secs(),
-            lifetime_max_secs: Some(policy.lifetime_max_secs(anchor.lifetime_max_secs())),
-        },
-    };
-    check_questions(&evidence.answers)?;
-    let mut findings = Vec::with_capacity(evidence.answers.len());
-    for answer in &evidence.answers {
-        findings.push(court.judge(answer, &mut budget)?);
     }
-    let verdict = court.agree(&evidence.owner, findings)?;
-    Ok((verdict, keys))
 }
 
 /// CERT, TLSA, or one of each.
@@ -201,13 +202,75 @@ struct Proven {
 }
 
 /// One name before the keys of its zone.
-struct Court<'a> {
+struct Court {
     name: Name,
-    keys: &'a ZoneKeys,
-    terms: Terms<'a>,
+    zone: Name,
+    keys: Arc<ZoneKeys>,
+    now: u64,
+    clock_skew_secs: u64,
+    lifetime_max_secs: u64,
 }
 
-impl Court<'_> {
+impl Court {
+    /// Authenticates the zone's keys, or checks those again that are known.
+    fn open(
+        evidence: &Evidence,
+        anchor: &ZoneAnchor,
+        policy: &Policy,
+        now: u64,
+        budget: &mut Budget,
+    ) -> Result<Self, ValidationError> {
+        let keys = match &evidence.keys {
+            KeyEvidence::Known(keys) => {
+                keys.recheck(anchor, policy, now)?;
+                Arc::clone(keys)
+            }
+            KeyEvidence::Answered(answer) => {
+                Arc::new(authenticate(answer, anchor, policy, now, budget)?)
+            }
+        };
+        Ok(Self {
+            name: Name::from(&evidence.owner),
+            zone: Name::from(anchor.zone()),
+            keys,
+            now,
+            clock_skew_secs: policy.clock_skew_secs(),
+            lifetime_max_secs: policy.lifetime_max_secs(anchor.lifetime_max_secs()),
+        })
+    }
+
+    fn terms(&self) -> Terms<'_> {
+        Terms {
+            zone: &self.zone,
+            algorithms: Algorithms::Registry,
+            now: self.now,
+            clock_skew_secs: self.clock_skew_secs,
+            lifetime_max_secs: Some(self.lifetime_max_secs),
+        }
+    }
+
+    fn judge_all(
+        &self,
+        evidence: &Evidence,
+        chain: &[CheckedSignature],
+        budget: &mut Budget,
+    ) -> Result<Verdict, Bogus> {
+        check_questions(&evidence.answers)?;
+        let mut findings = Vec::with_capacity(evidence.answers.len());
+        for answer in &evidence.answers {
+            findings.push(self.judge(answer, budget)?);
+        }
+        self.agree(&evidence.owner, chain, findings)
+    }
+
+    fn close(self, verdict: Verdict, delegation: Option<Arc<Delegation>>) -> Judged {
+        Judged {
+            verdict,
+            delegation,
+            keys: self.keys,
+        }
+    }
+
     fn judge(&self, answer: &Answer, budget: &mut Budget) -> Result<Proven, Bogus> {
         match answered_rrset(answer, &self.name)? {
             Some(rrset) => self.judge_records(answer, &rrset, budget),
@@ -228,7 +291,7 @@ impl Court<'_> {
             }
             .into());
         };
-        let signature = verify_rrset(rrset, self.keys.ring(), &self.terms, budget)?;
+        let signature = verify_rrset(rrset, self.keys.ring(), &self.terms(), budget)?;
         let fingerprint =
             read_fingerprint(rrset.record_type, rdata).map_err(|fault| Bogus::Record {
                 record_type: rrset.record_type,
@@ -244,17 +307,22 @@ impl Court<'_> {
     fn judge_denial(&self, answer: &Answer, budget: &mut Budget) -> Result<Proven, Bogus> {
         let mut nsecs = Vec::new();
         let mut signatures = Vec::new();
-        for rrset in denial_rrsets(answer)? {
+        for rrset in denial_rrsets(answer, record_type::NSEC)? {
             let owner = rrset.owner.clone();
             let [rdata] = rrset.records[..] else {
                 return Err(DenialFault::Several { owner }.into());
             };
-            signatures.push(verify_rrset(&rrset, self.keys.ring(), &self.terms, budget)?);
+            signatures.push(verify_rrset(
+                &rrset,
+                self.keys.ring(),
+                &self.terms(),
+                budget,
+            )?);
             let nsec = Nsec::parse(rrset.owner, rdata)
                 .map_err(|fault| DenialFault::Malformed { owner, fault })?;
             nsecs.push(nsec);
         }
-        let denial = prove(&self.name, self.terms.zone, &nsecs)?;
+        let denial = prove(&self.name, &self.zone, &nsecs)?;
         let response_code = match denial {
             Denial::Inactive => ResponseCode::NoError,
             Denial::Absent => ResponseCode::NameError,
@@ -272,7 +340,12 @@ impl Court<'_> {
     }
 
     /// One verdict out of the answers to all types, which must find the same.
-    fn agree(&self, owner: &OwnerName, proven: Vec<Proven>) -> Result<Verdict, Bogus> {
+    fn agree(
+        &self,
+        owner: &OwnerName,
+        chain: &[CheckedSignature],
+        proven: Vec<Proven>,
+    ) -> Result<Verdict, Bogus> {
         let first = proven.first().ok_or(AnswerFault::Missing)?.finding;
         for other in &proven {
             match (first, other.finding) {
@@ -283,13 +356,15 @@ impl Court<'_> {
                 _ => return Err(AnswerFault::Disagree.into()),
             }
         }
-        let keys_end = u64::try_from(self.keys.signature().expiration).unwrap_or(0);
+        let mut signatures = chain.to_vec();
+        signatures.push(self.keys.signature().clone());
+        let ends = signatures.iter().map(|signature| signature.expiration);
+        let vouched_until = u64::try_from(ends.min().unwrap_or(0)).unwrap_or(0);
         let keep_until = proven
             .iter()
             .map(|proven| proven.keep_until)
-            .fold(keys_end, u64::min);
-        let valid_until = keep_until.max(self.terms.now);
-        let mut signatures = vec![self.keys.signature().clone()];
+            .fold(vouched_until, u64::min);
+        let valid_until = keep_until.max(self.now);
         signatures.extend(proven.into_iter().flat_map(|proven| proven.signatures));
         let owner = owner.clone();
         let denial = match first {
@@ -301,7 +376,7 @@ impl Court<'_> {
         };
         let denied = Denied {
             owner,
-            valid_until: valid_until.min(self.terms.now.saturating_add(NEGATIVE_LIFE_SECS_MAX)),
+            valid_until: valid_until.min(self.now.saturating_add(NEGATIVE_LIFE_SECS_MAX)),
             signatures,
         };
         Ok(match denial {

@@ -1,13 +1,14 @@
 //! Arguments of `iot-verify`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use base64::prelude::*;
 use clap::{ArgGroup, Parser, ValueEnum};
-use iot_verifier::{Policy, ServerIdentity, Wanted};
+use iot_identity::ZoneName;
+use iot_verifier::{Policy, RootAnchor, ServerIdentity, TrustAnchor, Wanted, ZoneAnchor};
 
 use super::roots::read_roots;
 
@@ -21,10 +22,11 @@ const EXIT_CODES: &str = "Exit codes:
   6  active, but not this certificate: superseded, or outside its own dates";
 
 /// Asks the DNS whether a registry vouches for a device's certificate, and validates the answer
-/// locally with the zone's trust anchor.
+/// locally with the zone's trust anchor, or along the chain from the root.
 #[derive(Debug, Parser)]
 #[command(name = "iot-verify", version, after_help = EXIT_CODES)]
 #[command(group = ArgGroup::new("server").required(true).args(["tls_name", "spki_pin", "plain"]))]
+#[command(group = ArgGroup::new("trust").required(true).args(["anchor", "zone"]))]
 pub(crate) struct Arguments {
     /// The device's certificate (PEM or DER file), or the name of its credential
     /// (SLOT.DEVICE-ID.ZONE).
@@ -52,9 +54,19 @@ pub(crate) struct Arguments {
     #[arg(long)]
     plain: bool,
 
-    /// The zone's trust anchor: a file of DS or DNSKEY records.
+    /// The zone's own trust anchor: a file of DS or DNSKEY records. The resolver may be a server of the
+    /// registry itself.
     #[arg(long, value_name = "FILE")]
-    pub(crate) anchor: PathBuf,
+    anchor: Option<PathBuf>,
+
+    /// The registry's zone, whose keys are found along the chain from the root; this takes a recursive
+    /// resolver.
+    #[arg(long, value_name = "NAME", value_parser = ZoneName::parse)]
+    zone: Option<ZoneName>,
+
+    /// The root's keys, as DS or DNSKEY records; those that IANA publishes without it.
+    #[arg(long, value_name = "FILE", requires = "zone")]
+    root_anchor: Option<PathBuf>,
 
     /// Which record to ask for.
     #[arg(long, value_enum, default_value = "cert")]
@@ -119,10 +131,33 @@ impl Arguments {
         Ok(Server::Plain)
     }
 
+    /// Where trust in the zone begins.
+    pub(crate) fn trust_anchor(&self) -> anyhow::Result<TrustAnchor> {
+        if let Some(zone) = &self.zone {
+            let root = match &self.root_anchor {
+                Some(path) => {
+                    let anchor = RootAnchor::parse(&read(path)?);
+                    anchor.with_context(|| path.display().to_string())?
+                }
+                None => RootAnchor::iana(),
+            };
+            let zone = zone.clone();
+            return Ok(TrustAnchor::Root { root, zone });
+        }
+        let path = self.anchor.as_deref();
+        let path = path.ok_or_else(|| anyhow!("neither --anchor nor --zone"))?;
+        let anchor = ZoneAnchor::parse(&read(path)?);
+        Ok(anchor.with_context(|| path.display().to_string())?.into())
+    }
+
     pub(crate) fn policy(&self) -> Policy {
         match self.lifetime_max {
             Some(secs) => Policy::default().with_lifetime_max_secs(secs),
             None => Policy::default(),
         }
     }
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }

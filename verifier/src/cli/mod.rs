@@ -11,7 +11,7 @@ use clap::error::ErrorKind;
 use iot_identity::OwnerName;
 use iot_verifier::transport::dot::DotTransport;
 use iot_verifier::transport::plain::PlainTransport;
-use iot_verifier::{CheckError, Checker, PresentedCertificate, Transport, Verdict, ZoneAnchor};
+use iot_verifier::{CheckError, Checker, PresentedCertificate, Transport, TrustAnchor, Verdict};
 
 mod arguments;
 mod outcome;
@@ -65,7 +65,7 @@ fn refuse_arguments(error: &clap::Error) -> ExitCode {
 /// Everything before the first query is input, and its faults are errors here; what comes after is
 /// an outcome.
 fn check(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let anchor = read_anchor(arguments)?;
+    let anchor = arguments.trust_anchor()?;
     let subject = Subject::read(&arguments.subject, &anchor)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -95,7 +95,7 @@ fn check(arguments: &Arguments) -> anyhow::Result<Outcome> {
 async fn ask<T: Transport>(
     arguments: &Arguments,
     transport: T,
-    anchor: ZoneAnchor,
+    anchor: TrustAnchor,
     subject: &Subject,
     now: u64,
 ) -> Result<Verdict, CheckError> {
@@ -103,13 +103,6 @@ async fn ask<T: Transport>(
         .with_deadline(Duration::from_secs(arguments.timeout))
         .check(&subject.owner, arguments.record.into(), now)
         .await
-}
-
-fn read_anchor(arguments: &Arguments) -> anyhow::Result<ZoneAnchor> {
-    let path = &arguments.anchor;
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    ZoneAnchor::parse(&text).with_context(|| path.display().to_string())
 }
 
 /// What is to be checked: a name, perhaps taken from a certificate.
@@ -121,7 +114,7 @@ struct Subject {
 impl Subject {
     /// A name in the anchor's zone, or else the path of a PEM or DER file (`./` before a path that
     /// looks like a name).
-    fn read(text: &str, anchor: &ZoneAnchor) -> anyhow::Result<Self> {
+    fn read(text: &str, anchor: &TrustAnchor) -> anyhow::Result<Self> {
         let not_a_name = match OwnerName::parse(text, anchor.zone()) {
             Ok(owner) => {
                 return Ok(Self {

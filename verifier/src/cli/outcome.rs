@@ -81,6 +81,7 @@ impl Outcome {
             (
                 Err(
                     CheckError::Indeterminate(_)
+                    | CheckError::ChainEnds(_)
                     | CheckError::ClockImplausible(_)
                     | CheckError::Transport(_)
                     | CheckError::NoRandomness,

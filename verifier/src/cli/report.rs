@@ -35,8 +35,8 @@ pub(crate) fn human(outcome: &Outcome) -> String {
     }
     let valid_until = to_signed(verdict.valid_until());
     line(&mut text, "ask again", &moment(valid_until, now));
-    for signature in verdict.signatures() {
-        line(&mut text, "signature", &signature_line(signature, now));
+    for (depth, signature) in verdict.signatures().iter().enumerate() {
+        tree_line(&mut text, depth, signature, now);
     }
     trimmed(text)
 }
@@ -83,22 +83,45 @@ fn signature_json(signature: &CheckedSignature) -> Value {
     json!({
         "owner": signature.owner.to_string(),
         "type": type_name(signature.record_type),
+        "signer": signature.signer.to_string(),
         "key_tag": signature.key_tag,
+        "algorithm": algorithm_name(signature.algorithm),
         "inception": rfc3339(signature.inception),
         "expiration": rfc3339(signature.expiration),
         "ttl_secs": signature.ttl_secs,
     })
 }
 
-fn signature_line(signature: &CheckedSignature, now: i64) -> String {
-    format!(
-        "{} {} by key {}, from {} until {}",
+/// One signature of the chain: what it is over, whose key made it, until when it holds.
+fn tree_line(text: &mut String, depth: usize, signature: &CheckedSignature, now: i64) {
+    let branch = match depth {
+        0 => String::new(),
+        depth => format!("{}└─ ", "   ".repeat(depth - 1)),
+    };
+    let label = if depth == 0 { "chain" } else { "" };
+    let said = format!(
+        "{branch}{} {}, signed by key {} ({}) of {}, from {} until {}",
         signature.owner,
         type_name(signature.record_type),
         signature.key_tag,
+        algorithm_name(signature.algorithm),
+        signature.signer,
         rfc3339(signature.inception),
         moment(signature.expiration, now)
-    )
+    );
+    line(text, label, &said);
+}
+
+/// Mnemonics of the algorithms that are accepted (RFC 8624 §3.1).
+fn algorithm_name(algorithm: u8) -> &'static str {
+    match algorithm {
+        8 => "RSASHA256",
+        10 => "RSASHA512",
+        13 => "ECDSAP256SHA256",
+        14 => "ECDSAP384SHA384",
+        15 => "ED25519",
+        _ => "unknown algorithm",
+    }
 }
 
 fn line(text: &mut String, label: &str, value: &str) {

@@ -277,5 +277,5 @@ fn a_sha384_anchor_is_accepted() {
     let line = format!("{ZONE} IN 60 DS {} 13 4 {first} {second}", world.ksk.tag());
     let anchor = ZoneAnchor::parse(&line).unwrap();
     let evidence = gather(&world.active()).unwrap();
-    assert!(iot_verifier::validate(&evidence, &anchor, &policy_at(NOW), NOW).is_ok());
+    assert!(validate(&evidence, &anchor, &policy_at(NOW), NOW).is_ok());
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hickory_proto::op::ResponseCode;
 use iot_verifier::{
-    Bogus, Channel, KeyEvidence, Lookup, Verdict, Wanted, ZoneAnchor, authenticate_keys, validate,
+    Bogus, Channel, KeyEvidence, Lookup, Verdict, Wanted, ZoneAnchor, authenticate_keys,
 };
 
 use crate::rogue::key::{KSK, Key, ZSK};

@@ -1,7 +1,7 @@
 //! Damaged evidence: every single bit of good answers flipped, and octets at random. Nothing may
 //! panic, and nothing may be accepted with changed content.
 
-use iot_verifier::{Channel, Lookup, Verdict, Wanted, ZoneAnchor, validate};
+use iot_verifier::{Channel, Lookup, Verdict, Wanted, ZoneAnchor};
 use proptest::prelude::*;
 
 use crate::rogue::*;

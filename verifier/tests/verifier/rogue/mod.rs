@@ -13,7 +13,7 @@ use hickory_proto::rr::{Record, RecordType};
 use iot_identity::{CertRecord, Fingerprint, InactiveText, OwnerName, TlsaRecord};
 use iot_verifier::{
     Channel, Evidence, Lookup, LookupError, Policy, ValidationError, Verdict, Wanted, ZoneAnchor,
-    ZoneKeys, validate,
+    ZoneKeys,
 };
 
 use key::{KSK, Key, ZSK};
@@ -205,8 +205,23 @@ impl World {
     pub(crate) fn judge(&self, case: &Case) -> Result<Verdict, Failure> {
         let evidence = gather(case).map_err(Failure::Lookup)?;
         let policy = policy_at(self.now);
-        Ok(validate(&evidence, &self.anchor(), &policy, case.now)?)
+        Ok(validate(
+            &evidence,
+            &self.anchor().into(),
+            &policy,
+            case.now,
+        )?)
     }
+}
+
+/// Judges evidence by the zone's own anchor.
+pub(crate) fn validate(
+    evidence: &Evidence,
+    anchor: &ZoneAnchor,
+    policy: &Policy,
+    now: u64,
+) -> Result<Verdict, ValidationError> {
+    iot_verifier::validate(evidence, &anchor.clone().into(), policy, now)
 }
 
 /// The default policy with a clock floor that lets the case's time pass.

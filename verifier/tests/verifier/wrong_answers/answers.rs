@@ -4,7 +4,7 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{DNSClass, Record};
 use iot_identity::RecordError;
 use iot_verifier::rrset::AnswerFault;
-use iot_verifier::{Bogus, ResponseCode as Said, ValidationError, Wanted, validate};
+use iot_verifier::{Bogus, ResponseCode as Said, ValidationError, Wanted};
 
 use super::refused;
 use crate::rogue::records::{cname, of_class, raw};

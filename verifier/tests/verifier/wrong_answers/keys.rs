@@ -8,7 +8,7 @@ use iot_verifier::limits::Limit;
 use iot_verifier::signature::SignatureFault;
 use iot_verifier::{
     Bogus, ClockImplausible, KeyEvidence, Policy, ValidationError, Wanted, ZoneAnchor,
-    authenticate_keys, validate,
+    authenticate_keys,
 };
 
 use super::refused;
