@@ -128,10 +128,21 @@ impl Answer {
 
 /// What delv says about a name, validating with this trust anchor (a BIND statement).
 pub fn delv(server: SocketAddr, anchor: &Path, owner: &str, record_type: &str) -> String {
+    delv_below(ZONE, server, anchor, owner, record_type)
+}
+
+/// The same with the anchor of another zone, which is above the registry's.
+pub fn delv_below(
+    root: &str,
+    server: SocketAddr,
+    anchor: &Path,
+    owner: &str,
+    record_type: &str,
+) -> String {
     let (at, port, root) = (
         format!("@{}", server.ip()),
         server.port().to_string(),
-        format!("+root={ZONE}"),
+        format!("+root={root}"),
     );
     let anchor = anchor.to_str().unwrap();
     let output = judge(
