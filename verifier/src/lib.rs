@@ -58,6 +58,7 @@ pub mod policy;
 mod public_key;
 mod query;
 pub mod rrset;
+mod serial_time;
 pub mod signature;
 pub mod transport;
 mod trusted_key;

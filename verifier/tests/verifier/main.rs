@@ -7,6 +7,7 @@
 mod binding;
 mod command_line;
 mod good_answers;
+mod good_chains;
 mod mutations;
 mod outside_judges;
 mod rogue;

@@ -1,6 +1,7 @@
 //! The rogue signer: a zone with its keys, the answers that an honest server would give, and a way
 //! to change any of them before they are encoded and looked up.
 
+pub(crate) mod above;
 pub(crate) mod key;
 pub(crate) mod records;
 pub(crate) mod server;
@@ -205,12 +206,7 @@ impl World {
     pub(crate) fn judge(&self, case: &Case) -> Result<Verdict, Failure> {
         let evidence = gather(case).map_err(Failure::Lookup)?;
         let policy = policy_at(self.now);
-        Ok(validate(
-            &evidence,
-            &self.anchor().into(),
-            &policy,
-            case.now,
-        )?)
+        Ok(validate(&evidence, &self.anchor(), &policy, case.now)?)
     }
 }
 
