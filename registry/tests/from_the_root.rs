@@ -121,12 +121,12 @@ fn each_state_is_validated_from_the_root_by_unbound_by_delv_and_by_us() {
             code,
             &[
                 state,
-                ". DNSKEY, signed by key",
-                "(RSASHA256) of .,",
-                "└─ example. DS, signed by key",
-                "└─ iotregistry.example. DS, signed by key",
-                "(ECDSAP256SHA256) of example.,",
-                "└─ iotregistry.example. DNSKEY, signed by key",
+                "chain        .\n               DNSKEY: key ",
+                " (RSASHA256), ",
+                "\n               DS of example.: key ",
+                "\n               └─ example.\n                  DNSKEY: key ",
+                "\n                  DS of iotregistry.example.: key ",
+                "\n                  └─ iotregistry.example.\n                     DNSKEY: key ",
             ],
         );
         let said = delv_below(".", resolver, Path::new(&anchor), &name, "CERT");

@@ -17,6 +17,7 @@ mod arguments;
 mod outcome;
 mod report;
 mod roots;
+mod tree;
 
 use arguments::{Arguments, Server};
 use outcome::{Outcome, State};

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::outcome::{Outcome, State};
+use super::tree::{algorithm_name, tree};
 
 /// Several lines for people.
 pub(crate) fn human(outcome: &Outcome) -> String {
@@ -35,9 +36,7 @@ pub(crate) fn human(outcome: &Outcome) -> String {
     }
     let valid_until = to_signed(verdict.valid_until());
     line(&mut text, "ask again", &moment(valid_until, now));
-    for (depth, signature) in verdict.signatures().iter().enumerate() {
-        tree_line(&mut text, depth, signature, now);
-    }
+    text.push_str(&tree(verdict.signatures(), now));
     trimmed(text)
 }
 
@@ -92,38 +91,6 @@ fn signature_json(signature: &CheckedSignature) -> Value {
     })
 }
 
-/// One signature of the chain: what it is over, whose key made it, until when it holds.
-fn tree_line(text: &mut String, depth: usize, signature: &CheckedSignature, now: i64) {
-    let branch = match depth {
-        0 => String::new(),
-        depth => format!("{}└─ ", "   ".repeat(depth - 1)),
-    };
-    let label = if depth == 0 { "chain" } else { "" };
-    let said = format!(
-        "{branch}{} {}, signed by key {} ({}) of {}, from {} until {}",
-        signature.owner,
-        type_name(signature.record_type),
-        signature.key_tag,
-        algorithm_name(signature.algorithm),
-        signature.signer,
-        rfc3339(signature.inception),
-        moment(signature.expiration, now)
-    );
-    line(text, label, &said);
-}
-
-/// Mnemonics of the algorithms that are accepted (RFC 8624 §3.1).
-fn algorithm_name(algorithm: u8) -> &'static str {
-    match algorithm {
-        8 => "RSASHA256",
-        10 => "RSASHA512",
-        13 => "ECDSAP256SHA256",
-        14 => "ECDSAP384SHA384",
-        15 => "ED25519",
-        _ => "unknown algorithm",
-    }
-}
-
 fn line(text: &mut String, label: &str, value: &str) {
     // Writing to a String cannot fail.
     let _ = writeln!(text, "  {label:<12} {value}");
@@ -134,7 +101,7 @@ fn trimmed(text: String) -> String {
 }
 
 /// A moment and how far away it is.
-fn moment(unix_secs: i64, now: i64) -> String {
+pub(super) fn moment(unix_secs: i64, now: i64) -> String {
     let remaining = unix_secs.saturating_sub(now);
     let distance = duration(remaining.unsigned_abs());
     match remaining {
@@ -166,7 +133,7 @@ fn duration(secs: u64) -> String {
 }
 
 /// UTC; the number itself where the calendar ends.
-fn rfc3339(unix_secs: i64) -> String {
+pub(super) fn rfc3339(unix_secs: i64) -> String {
     OffsetDateTime::from_unix_timestamp(unix_secs)
         .ok()
         .and_then(|moment| moment.format(&Rfc3339).ok())
