@@ -12,22 +12,22 @@ use crate::harness::{ZONE, succeed};
 /// The top-level domain.
 const TLD: &str = "example";
 /// A zone below it without DS record.
-pub const UNSIGNED: &str = "unsigned.example";
+pub(crate) const UNSIGNED: &str = "unsigned.example";
 /// How long signatures above the registry's zone live: weeks, as they do.
 const LIFETIME: &str = "now+1814400";
 
 /// The universe; its processes end when it is dropped.
-pub struct Universe {
-    pub scratch: tempfile::TempDir,
+pub(crate) struct Universe {
+    pub(crate) scratch: tempfile::TempDir,
     /// The resolver, plain DNS.
-    pub resolver: SocketAddr,
+    pub(crate) resolver: SocketAddr,
     processes: [Child; 2],
 }
 
 impl Universe {
     /// A universe in which the registry's zone is served at this address, and its parent has this DS
     /// record.
-    pub fn start(registry: SocketAddr, ds: &str) -> Self {
+    pub(crate) fn start(registry: SocketAddr, ds: &str) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let dir = scratch.path();
         let tld_ds = sign_tld(dir, ds);

@@ -1,9 +1,10 @@
 //! Damaged evidence: every single bit of good answers flipped, and octets at random. Nothing may
 //! panic, and nothing may be accepted with changed content.
 
-use iot_verifier::{Channel, Lookup, Verdict, Wanted, ZoneAnchor};
+use iot_verifier::{Channel, Known, Lookup, RootAnchor, Verdict, Wanted, ZoneAnchor};
 use proptest::prelude::*;
 
+use crate::rogue::above::{Above, Answers};
 use crate::rogue::*;
 
 /// What a verdict says: state, name, fingerprint.
@@ -100,6 +101,60 @@ fn no_flipped_bit_changes_what_an_absent_answer_says() {
 }
 
 #[test]
+fn no_flipped_bit_of_a_chain_changes_what_it_leads_to() {
+    // One bit of each octet, each time another one: a chain is long, and the root's signatures are RSA.
+    let above = Above::with_algorithms(8, 15);
+    let good = chain_messages(&above.honest());
+    let honest = judge_chain(&above, &good).unwrap();
+    let (mut mutants, mut accepted) = (0, 0);
+    for message in 0..good.len() {
+        for octet in 0..good[message].len() {
+            let mut mutant = good.clone();
+            mutant[message][octet] ^= 1 << (octet % 8);
+            mutants += 1;
+            if let Some(verdict) = judge_chain(&above, &mutant) {
+                accepted += 1;
+                assert_eq!(content(&verdict), content(&honest), "{message} {octet}");
+                assert!(verdict.valid_until() <= honest.valid_until());
+            }
+        }
+    }
+    assert!(
+        accepted > 50 && accepted < mutants / 4,
+        "{accepted} of {mutants}"
+    );
+}
+
+/// The answers to a lookup's queries from the root, in their order.
+fn chain_messages(answers: &Answers) -> Vec<Vec<u8>> {
+    let mut lookup = chain_lookup();
+    let mut messages = Vec::new();
+    while let Some(query) = lookup.poll_query() {
+        let (id, owner, record_type) = question(&query.octets);
+        let found = answers
+            .iter()
+            .find(|((name, found), _)| *name == owner && *found == record_type);
+        messages.push(encode(id, &owner, record_type, found.unwrap().1));
+    }
+    messages
+}
+
+fn chain_lookup() -> Lookup {
+    let random = std::array::from_fn(|index| index as u8);
+    Lookup::from_root(owner(), Wanted::Cert, Known::default(), random)
+}
+
+fn judge_chain(above: &Above, messages: &[Vec<u8>]) -> Option<Verdict> {
+    let mut lookup = chain_lookup();
+    while lookup.poll_query().is_some() {}
+    for message in messages {
+        lookup.handle_response(message, Channel::Stream, NOW).ok()?;
+    }
+    let evidence = lookup.finish()?;
+    iot_verifier::validate(&evidence, &above.anchor(), &policy_at(NOW), NOW).ok()
+}
+
+#[test]
 fn answers_cannot_be_exchanged_between_states() {
     // Every combination of the sections of two honest answers: none says a third thing.
     let world = World::new();
@@ -174,6 +229,28 @@ proptest! {
     }
 
     #[test]
+    fn signed_records_at_random_in_a_chain_never_panic(
+        rdata in proptest::collection::vec(any::<u8>(), 0..120),
+        record_type in prop::sample::select(vec![43, NSEC, 50]),
+        is_hash in any::<bool>(),
+    ) {
+        let above = Above::with_algorithms(13, 13);
+        let mut answers = above.honest();
+        let owner = match is_hash {
+            true => "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom.",
+            false => "example.",
+        };
+        let signed = above.by_root(vec![records::raw(owner, record_type, &rdata)]);
+        let (answer, authority) = match record_type {
+            43 => (signed, Vec::new()),
+            _ => (Vec::new(), signed),
+        };
+        let code = hickory_proto::op::ResponseCode::NoError;
+        answers.insert(("example.", 43), Sections { code, answer, authority });
+        prop_assert!(above.judge(&answers).is_err());
+    }
+
+    #[test]
     fn anchor_texts_at_random_never_panic(text in "(?s).{0,200}") {
         let _ = ZoneAnchor::parse(&text);
     }
@@ -185,5 +262,7 @@ proptest! {
     ) {
         let text = format!("{ZONE} {kind} {}", fields.join(" "));
         let _ = ZoneAnchor::parse(&text);
+        let text = format!(". {kind} {}", fields.join(" "));
+        let _ = RootAnchor::parse(&text);
     }
 }
