@@ -19,7 +19,7 @@
 //!    [`dnskey`] and [`denial`], with the [`chain`] above the zone; [`error`] says why there is none.
 //! 6. [`certificate`]: the certificate that a device shows, bound to the verdict.
 //! 7. [`transport`]: DNS over TLS, and plain DNS for tests and trusted links.
-//! 8. [`checker`]: all of it together.
+//! 8. [`checker`]: all of it together; [`service`]: for services that devices connect to.
 //!
 //! Everything before `transport` does no I/O and reads no clock: octets, times (Unix seconds) and
 //! random octets go in, values come out.
@@ -59,6 +59,7 @@ mod public_key;
 mod query;
 pub mod rrset;
 mod serial_time;
+pub mod service;
 pub mod signature;
 pub mod transport;
 mod trusted_key;

@@ -1,18 +1,16 @@
 //! The application service provider: mutual TLS, and nobody gets in before the DNS has said yes.
 //!
-//! Three things must agree before the first application byte: the certificate chains to the
-//! registry's device root and its key signed the handshake (rustls); the DNS, validated locally,
-//! publishes this certificate's fingerprint at the certificate's name now (verifier).
+//! What must agree before the first application octet is the verifier's to say (`verifier/src/service/`).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use iot_verifier::service::{admit, server_config};
 use iot_verifier::transport::dot::DotTransport;
-use iot_verifier::{Checker, PresentedCertificate, Verdict, Wanted, bind};
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig};
+use iot_verifier::{Checker, Wanted};
+use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::AsyncWriteExt;
@@ -44,7 +42,9 @@ impl Provider {
         let key = PrivateKeyDer::try_from(own.signing_key.serialize_der())
             .map_err(|error| anyhow!("the service's key: {error}"))?;
         let device_root = running.core.service.trust().device_root_pem.as_bytes();
-        let config = server_config(device_root, certificate.clone(), key)?;
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(device_root)?)?;
+        let config = server_config(roots, vec![certificate.clone()], key)?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let task = tokio::spawn(accept(
@@ -63,27 +63,6 @@ impl Provider {
         self.task.abort();
         let _ = self.task.await;
     }
-}
-
-fn server_config(
-    device_root_pem: &[u8],
-    certificate: CertificateDer<'static>,
-    key: PrivateKeyDer<'static>,
-) -> anyhow::Result<ServerConfig> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(device_root_pem)?)?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .build()?;
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(vec![certificate], key)?;
-    // A resumed session would skip the certificate, and with it the question to the DNS.
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
-    Ok(config)
 }
 
 async fn accept(listener: TcpListener, tls: TlsAcceptor, checker: Arc<Checker<DotTransport>>) {
@@ -115,21 +94,12 @@ async fn serve(
         .and_then(|chain| chain.first())
         .context("a handshake without client certificate does not come this far")?
         .to_vec();
-    let answer = match admit(&certificate, checker).await {
-        Ok(name) => format!("welcome {name}\n"),
+    let admitted = admit(checker, &certificate, Wanted::Cert, unix_now()).await;
+    let answer = match admitted {
+        Ok(admitted) => format!("welcome {}\n", admitted.owner()),
         Err(reason) => format!("refused: {reason}\n"),
     };
     stream.write_all(answer.as_bytes()).await?;
     stream.shutdown().await?;
     Ok(())
-}
-
-async fn admit(certificate: &[u8], checker: &Checker<DotTransport>) -> anyhow::Result<String> {
-    let presented = PresentedCertificate::from_der(certificate)?;
-    let now = unix_now();
-    match checker.check(presented.owner(), Wanted::Cert, now).await? {
-        Verdict::Active(active) => Ok(bind(&active, &presented, now)?.owner().to_string()),
-        Verdict::Inactive(_) => Err(anyhow!("the DNS says that this device is inactive")),
-        Verdict::Absent(_) => Err(anyhow!("the DNS says that there is no such device")),
-    }
 }
