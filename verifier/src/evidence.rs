@@ -9,7 +9,7 @@ use crate::dnskey::ZoneKeys;
 use crate::message::Record;
 
 /// Which of the device's records are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Wanted {
     /// CERT alone: one query.
     #[default]

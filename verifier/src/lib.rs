@@ -19,7 +19,8 @@
 //!    [`dnskey`] and [`denial`], with the [`chain`] above the zone; [`error`] says why there is none.
 //! 6. [`certificate`]: the certificate that a device shows, bound to the verdict.
 //! 7. [`transport`]: DNS over TLS, and plain DNS for tests and trusted links.
-//! 8. [`checker`]: all of it together; [`service`]: for services that devices connect to.
+//! 8. [`checker`]: all of it together; [`caching`]: the same with memory; [`service`]: for services that
+//!    devices connect to.
 //!
 //! Everything before `transport` does no I/O and reads no clock: octets, times (Unix seconds) and
 //! random octets go in, values come out.
@@ -42,6 +43,8 @@
 //! ```
 
 pub mod anchor;
+mod cache;
+pub mod caching;
 pub mod certificate;
 pub mod chain;
 pub mod checker;
@@ -67,6 +70,7 @@ pub mod validate;
 pub mod wire;
 
 pub use anchor::{AnchorError, RootAnchor, TrustAnchor, ZoneAnchor};
+pub use caching::CachingChecker;
 pub use certificate::{Admitted, BindingError, CertificateError, PresentedCertificate, bind};
 pub use chain::{ChainEnd, ChainEvidence, ChainFault, Delegation, Link};
 pub use checker::{CheckError, Checker};

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod binding;
+mod caching;
 mod command_line;
 mod good_answers;
 mod good_chains;
