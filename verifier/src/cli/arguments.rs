@@ -33,9 +33,10 @@ pub(crate) struct Arguments {
     #[arg(value_name = "CERTIFICATE|NAME")]
     pub(crate) subject: String,
 
-    /// The resolver, or a server of the registry itself.
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    pub(crate) resolver: SocketAddr,
+    /// The resolver, or a server of the registry itself. Given several times, the next one is asked when
+    /// one does not answer; all have the same name or pin.
+    #[arg(long, value_name = "ADDRESS:PORT", required = true)]
+    pub(crate) resolver: Vec<SocketAddr>,
 
     /// DNS over TLS; the server's certificate must be for this name or IP address.
     #[arg(long, value_name = "NAME")]
@@ -108,6 +109,7 @@ impl From<RecordChoice> for Wanted {
 }
 
 /// How the server is reached.
+#[derive(Clone)]
 pub(crate) enum Server {
     Dot(ServerIdentity),
     Plain,

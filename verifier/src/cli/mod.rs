@@ -10,6 +10,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use iot_identity::OwnerName;
 use iot_verifier::transport::dot::DotTransport;
+use iot_verifier::transport::failover::{Failover, PATIENCE_DEFAULT};
 use iot_verifier::transport::plain::PlainTransport;
 use iot_verifier::{CheckError, Checker, PresentedCertificate, Transport, TrustAnchor, Verdict};
 
@@ -75,14 +76,16 @@ fn check(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
+    let addresses = arguments.resolver.iter().copied();
     let result = match arguments.server()? {
         Server::Dot(identity) => {
-            let transport = DotTransport::new(arguments.resolver, identity)?;
-            runtime.block_on(ask(arguments, transport, anchor, &subject, now))
+            let transports = addresses.map(|one| DotTransport::new(one, identity.clone()));
+            let transports = one_of(transports.collect::<Result<_, _>>()?)?;
+            runtime.block_on(ask(arguments, transports, anchor, &subject, now))
         }
         Server::Plain => {
-            let transport = PlainTransport::new(arguments.resolver);
-            runtime.block_on(ask(arguments, transport, anchor, &subject, now))
+            let transports = one_of(addresses.map(PlainTransport::new).collect())?;
+            runtime.block_on(ask(arguments, transports, anchor, &subject, now))
         }
     };
     Ok(Outcome::new(
@@ -91,6 +94,10 @@ fn check(arguments: &Arguments) -> anyhow::Result<Outcome> {
         result,
         now,
     ))
+}
+
+fn one_of<T>(transports: Vec<T>) -> anyhow::Result<Failover<T>> {
+    Failover::new(transports, PATIENCE_DEFAULT).context("no --resolver")
 }
 
 async fn ask<T: Transport>(

@@ -13,11 +13,13 @@ use thiserror::Error;
 use crate::lookup::{Channel, Query};
 
 pub mod dot;
+pub mod failover;
 mod frame;
 pub mod identity;
 mod pipeline;
 pub mod plain;
 
+pub use failover::Failover;
 pub use identity::ServerIdentity;
 
 /// A message that answers a query: same id and question. Nothing more is known of it.

@@ -7,6 +7,7 @@
 mod binding;
 mod caching;
 mod command_line;
+mod failover;
 mod good_answers;
 mod good_chains;
 mod mutations;
